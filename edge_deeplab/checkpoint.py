@@ -1,0 +1,119 @@
+"""Checkpoints: a safetensors file with the weights, and the model's specification in its header.
+
+Nothing is unpickled, so a checkpoint from a stranger can do no more harm than a picture.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_deeplab.errors import CheckpointError, MissingExtraError, SpecError
+from edge_deeplab.files import atomic_path, sha256
+from edge_deeplab.spec import ModelSpec
+
+_KEY = "edge_deeplab"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights and what they belong to.
+
+    Attributes:
+        spec: the model.
+        weights: state-dict name to float32 (or int64) array.
+        sha256: hash of the file.
+        notes: what the training run wrote about itself (recipe, metrics, seed).
+    """
+
+    spec: ModelSpec
+    weights: Mapping[str, NDArray[Any]]
+    sha256: str
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(
+    path: Path,
+    spec: ModelSpec,
+    weights: Mapping[str, NDArray[Any]],
+    *,
+    notes: Mapping[str, Any] | None = None,
+    half: bool = False,
+) -> None:
+    """Write a checkpoint, whole or not at all; the same arguments give the same bytes.
+
+    Args:
+        path: where to, ending in ``.safetensors``.
+        spec: the model.
+        weights: state-dict name to array.
+        notes: plain JSON to keep with it.
+        half: store float32 weights as float16 (half the size; read back as float32).
+
+    Raises:
+        OutputError: the place cannot be written to.
+        MissingExtraError: safetensors is not installed.
+    """
+    save_file = _safetensors().save_file
+    stored = {
+        name: np.ascontiguousarray(value.astype(np.float16) if half and value.dtype == np.float32 else value)
+        for name, value in sorted(weights.items())
+    }
+    header = {_KEY: json.dumps({"spec": spec.to_dict(), "notes": dict(notes or {})}, sort_keys=True)}
+    with atomic_path(path) as temporary:
+        save_file(stored, temporary, metadata=header)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint; float16 weights come back as float32.
+
+    Raises:
+        CheckpointError: missing, truncated, or not a checkpoint of edge-deeplab.
+        MissingExtraError: safetensors is not installed.
+    """
+    safetensors = _safetensors()
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint {path}")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {})[_KEY])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        spec = ModelSpec.from_dict(header["spec"])
+    except KeyError as error:
+        raise CheckpointError(
+            f"{path} is a safetensors file, but edge-deeplab did not write it (no specification in its header)"
+        ) from error
+    except SpecError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a checkpoint, or is truncated ({error}): get a fresh copy") from error
+    return Checkpoint(
+        spec=spec,
+        weights={
+            name: value.astype(np.float32) if value.dtype == np.float16 else value for name, value in weights.items()
+        },
+        sha256=sha256(path),
+        notes=header.get("notes", {}),
+    )
+
+
+class _Safetensors:
+    """The three names that are used of safetensors, imported when they are needed."""
+
+    def __init__(self) -> None:
+        from safetensors import SafetensorError, safe_open
+        from safetensors.numpy import save_file
+
+        self.SafetensorError, self.safe_open, self.save_file = SafetensorError, safe_open, save_file
+
+
+def _safetensors() -> _Safetensors:
+    try:
+        return _Safetensors()
+    except ImportError as error:
+        raise MissingExtraError("safetensors", "train", "a checkpoint") from error

@@ -1,0 +1,87 @@
+"""Files at the edge: written whole or not at all, and known by their hash."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from edge_deeplab.errors import OutputError
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """Turn the operating system's refusal to write ``path`` into a sentence with its cure."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            cure = "the disk is full: free some space or write elsewhere"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            cure = "the place is read-only: choose a folder that you may write to"
+        case errno.ENOTDIR | errno.EEXIST | errno.EISDIR:
+            cure = "a file and a folder of that name are in each other's way: choose another name"
+        case _:
+            cure = str(error.strerror or error)
+    return OutputError(f"cannot write {path}: {cure}")
+
+
+def make_folder(path: Path) -> Path:
+    """Create a folder and its parents.
+
+    Raises:
+        OutputError: it cannot be created.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+    return path
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside ``path``, with its ending; rename it to ``path`` at the end.
+
+    Readers map model files into memory, so a file in use is never overwritten, only replaced; and
+    whatever fails in between leaves the old file as it was and nothing half-written.
+
+    Raises:
+        OutputError: the place cannot be written to.
+    """
+    make_folder(path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise output_error(path, error) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, whole or not at all. Raises: OutputError."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write readable JSON (keys in the given order), whole or not at all. Raises: OutputError."""
+    write_bytes(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,91 @@
+"""MobileNetV2 as a dense feature extractor (Sandler et al. 2018, arXiv 1801.04381)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from edge_deeplab.models.layers import ConvBNAct
+
+# Table 2 of the paper: expansion t, channels c, repeats n, stride s of each bottleneck sequence.
+_SEQUENCES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+_STEM_CHANNELS = 32  # table 2, first row
+_LOW_LEVEL_STRIDE = 4
+
+
+class InvertedResidual(nn.Module):
+    """Expand by a 1x1, filter by a depthwise 3x3, project by a linear 1x1; add where the shape allows it (section 3.3)."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, expansion: int, stride: int, dilation: int) -> None:
+        super().__init__()
+        hidden = in_channels * expansion
+        self.expand = ConvBNAct(in_channels, hidden, 1) if expansion != 1 else None
+        self.depthwise = ConvBNAct(hidden, hidden, 3, stride=stride, dilation=dilation, groups=hidden)
+        self.project = ConvBNAct(hidden, out_channels, 1, activation=False)
+        self.residual = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H / stride, W / stride)
+        y = x if self.expand is None else self.expand(x)
+        y = self.project(self.depthwise(y))
+        return x + y if self.residual else y
+
+
+class MobileNetV2(nn.Module):
+    """The layers of MobileNetV2 up to the last bottleneck, with atrous convolution in place of the last strides.
+
+    Attributes:
+        low_level_channels: channels of the stride-4 features, for the decoder.
+        channels: channels of the last features.
+        output_stride: input size over the size of the last features.
+    """
+
+    def __init__(self, *, width_multiplier: float = 1.0, output_stride: int = 16) -> None:
+        super().__init__()
+        channels = _round_channels(_STEM_CHANNELS * width_multiplier)
+        self.stem = ConvBNAct(3, channels, 3, stride=2)
+        blocks: list[nn.Module] = []
+        stride, dilation = 2, 1
+        for expansion, base, repeats, first_stride in _SEQUENCES:
+            out_channels = _round_channels(base * width_multiplier)
+            for index in range(repeats):
+                step = first_stride if index == 0 else 1
+                block_dilation = dilation
+                if step == 2 and stride == output_stride:
+                    # The stride is taken out, and every later convolution looks through holes of its size
+                    # (Chen et al. 2017, section 3.1). The block itself keeps the rate of what comes before it.
+                    step, dilation = 1, dilation * 2
+                stride *= step
+                blocks.append(
+                    InvertedResidual(
+                        channels, out_channels, expansion=expansion, stride=step, dilation=block_dilation
+                    )
+                )
+                channels = out_channels
+            if stride == _LOW_LEVEL_STRIDE:
+                self.low_level_channels, self._low_level_index = channels, len(blocks)
+        self.blocks = nn.ModuleList(blocks)
+        self.channels = channels
+        self.output_stride = stride
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3, H, W) -> features at stride 4 and at the output stride."""
+        x = self.stem(x)
+        low_level = x
+        for index, block in enumerate(self.blocks, start=1):
+            x = block(x)
+            if index == self._low_level_index:
+                low_level = x
+        return low_level, x
+
+
+def _round_channels(channels: float, divisor: int = 8) -> int:
+    """The nearest multiple of 8 that is not more than a tenth below (the rule of the authors' reference code)."""
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded

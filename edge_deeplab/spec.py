@@ -1,0 +1,191 @@
+"""The vocabulary that travels between the stages: what a network is, and what it is converted to.
+
+Frozen, comparable, without a single heavy import; every artifact's sidecar and every checkpoint
+carries a :class:`ModelSpec`, so that no later stage needs to be told again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from edge_deeplab.errors import SpecError
+
+PERSON = "person"
+
+
+class Backbone(StrEnum):
+    """The feature extractor below the DeepLab head."""
+
+    MOBILENET_V2 = "mobilenet_v2"
+
+
+class Format(StrEnum):
+    """The file format of an artifact."""
+
+    ONNX = "onnx"
+    TFLITE = "tflite"
+
+
+class Precision(StrEnum):
+    """The arithmetic of an artifact."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    DYNAMIC = "dynamic"
+    INT8 = "int8"
+
+
+class IoType(StrEnum):
+    """The element type of an artifact's input and output.
+
+    FLOAT32: RGB in [0, 1] in, probability in [0, 1] out. UINT8: RGB 0..255 in, probability * 256
+    (saturated at 255) out. INT8: the same numbers minus 128.
+    """
+
+    FLOAT32 = "float"
+    UINT8 = "uint8"
+    INT8 = "int8"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A format and a precision: what ``--target`` names."""
+
+    format: Format
+    precision: Precision
+
+    def __str__(self) -> str:
+        return "onnx" if self.format is Format.ONNX else f"{self.format}-{self.precision}"
+
+    @property
+    def suffix(self) -> str:
+        """The file name's ending, with the dot."""
+        return f".{self.format}"
+
+    @staticmethod
+    def all() -> tuple[Target, ...]:
+        """Every target that can be converted to, in the order in which ``--target all`` goes."""
+        return _TARGETS
+
+    @staticmethod
+    def parse(text: str) -> Target:
+        """Read ``onnx``, ``tflite-float32``, ``tflite-int8``, ...
+
+        Raises:
+            SpecError: no such target; the message lists those that exist.
+        """
+        for target in _TARGETS:
+            if str(target) == text:
+                return target
+        raise SpecError(f"there is no target {text!r}: choose from {', '.join(map(str, _TARGETS))}")
+
+
+_TARGETS = (
+    Target(Format.ONNX, Precision.FLOAT32),
+    Target(Format.TFLITE, Precision.FLOAT32),
+    Target(Format.TFLITE, Precision.FLOAT16),
+    Target(Format.TFLITE, Precision.DYNAMIC),
+    Target(Format.TFLITE, Precision.INT8),
+)
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """The settings of a DeepLab network, in the papers' words.
+
+    Attributes:
+        backbone: the feature extractor.
+        width_multiplier: MobileNetV2's alpha (Sandler et al. 2018, section 4, "Trade-off hyper parameters").
+        output_stride: input size over the size of the last feature map: 8, 16 or 32 (Chen et al. 2017,
+            "Rethinking Atrous Convolution", section 3.1).
+        aspp_channels: channels of each ASPP branch and of the projection behind their concatenation
+            (256 in the paper).
+        atrous_rates: rates of the 3x3 branches at output stride 16; doubled at 8 and halved at 32
+            (Chen et al. 2017, section 3.3). Empty: only the 1x1 branch (the MobileNetV2 paper, section 6.3).
+        aspp_separable: depthwise separable 3x3 branches (Chen et al. 2018, section 3.1) instead of dense ones.
+        image_pooling: the global average branch (ParseNet's, taken over by Chen et al. 2017, section 3.3).
+        decoder: V3+'s decoder (Chen et al. 2018); without it the logits are resized straight up (V3).
+        decoder_channels: channels of the decoder's two 3x3 convolutions (256 in the paper).
+        decoder_separable: depthwise separable convolutions in the decoder.
+        skip_channels: channels of the 1x1 projection of the stride-4 features (48: Chen et al. 2018, table 1).
+        num_classes: channels of the logits; 1 means person against background with a sigmoid.
+    """
+
+    backbone: Backbone = Backbone.MOBILENET_V2
+    width_multiplier: float = 1.0
+    output_stride: int = 16
+    aspp_channels: int = 256
+    atrous_rates: tuple[int, ...] = (6, 12, 18)
+    aspp_separable: bool = True
+    image_pooling: bool = True
+    decoder: bool = True
+    decoder_channels: int = 256
+    decoder_separable: bool = True
+    skip_channels: int = 48
+    num_classes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.output_stride not in (8, 16, 32):
+            raise SpecError(f"output stride {self.output_stride} does not exist: choose 8, 16 or 32")
+        if self.width_multiplier <= 0:
+            raise SpecError(f"width multiplier {self.width_multiplier} is not positive: try 1.0 or 0.5")
+        for name in ("aspp_channels", "decoder_channels", "skip_channels", "num_classes"):
+            if getattr(self, name) < 1:
+                raise SpecError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        if any(rate < 1 for rate in self.atrous_rates):
+            raise SpecError(f"atrous rates {self.atrous_rates} must be at least 1")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A network together with the contract of its files.
+
+    Attributes:
+        network: the layers.
+        height: rows of the network's input, in pixels. Frames are stretched to (height, width).
+        width: columns of the network's input, in pixels.
+        classes: one name for each output channel; ("person",) for the portrait models.
+    """
+
+    network: NetworkSpec = field(default_factory=NetworkSpec)
+    height: int = 256
+    width: int = 256
+    classes: tuple[str, ...] = (PERSON,)
+
+    def __post_init__(self) -> None:
+        if len(self.classes) != self.network.num_classes:
+            raise SpecError(
+                f"{len(self.classes)} class names for {self.network.num_classes} output channels: give one name each"
+            )
+        if min(self.height, self.width) < 32:
+            raise SpecError(f"input size {self.height}x{self.width} is too small: use at least 32x32")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, the inverse of :meth:`from_dict`."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> ModelSpec:
+        """Read what :meth:`to_dict` gave.
+
+        Raises:
+            SpecError: an unknown or missing setting, or one of the wrong type.
+        """
+        try:
+            network = dict(values["network"])
+            network["backbone"] = Backbone(network["backbone"])
+            network["atrous_rates"] = tuple(int(rate) for rate in network["atrous_rates"])
+            return ModelSpec(
+                network=NetworkSpec(**network),
+                height=int(values["height"]),
+                width=int(values["width"]),
+                classes=tuple(values["classes"]),
+            )
+        except SpecError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise SpecError(f"not a model specification of this version of edge-deeplab: {error!r}") from error
