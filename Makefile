@@ -1,0 +1,41 @@
+# Both work on a fresh clone: they make the environment first, and a second call does not install again.
+#   make demo    make test    make test PYTEST_ARGS='-m "not convert"'    make demo OUT=/tmp/demo
+VENV ?= .venv
+OUT ?= out
+PYTEST_ARGS ?=
+BIN := $(VENV)/bin
+# The name that convert gives the shipped checkpoint's file, and the portrait that comes with the package.
+MODEL := $(OUT)/portrait-int8.tflite
+PHOTO := edge_deeplab/data/bundled/portrait.png
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test clean
+
+help:
+	@echo "make demo    install, convert the shipped checkpoint to int8, compare, blur a photo's background"
+	@echo "make test    install, and run every check: ruff, mypy, import-linter, pytest"
+	@echo "make clean   remove $(VENV), $(OUT) and the caches"
+
+demo: $(VENV)/.installed-demo
+	$(BIN)/edge-deeplab convert --target tflite-int8 --out $(OUT)
+	$(BIN)/edge-deeplab portrait $(PHOTO) -o $(OUT)/portrait.png --model $(MODEL)
+	@echo "The photo: $(PHOTO)"
+	@echo "Its portrait, by the file that was just converted: $(OUT)/portrait.png"
+
+test: $(VENV)/.installed-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+clean:
+	rm -rf $(VENV) $(OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+
+$(VENV)/.installed-demo: pyproject.toml constraints.txt
+	.ci/install $(VENV) train,convert
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt
+	.ci/install $(VENV) train,convert,dev
+	@touch $(VENV)/.installed-demo $@
