@@ -41,7 +41,7 @@ def read_rgb(path: Path) -> Rgb:
         top = 65535.0 if image.mode.startswith("I") else max(float(values.max(initial=0.0)), 1.0)
         grey = np.rint(np.clip(values / top, 0.0, 1.0) * 255.0).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
-    return np.ascontiguousarray(np.asarray(image.convert("RGB")))
+    return np.array(image.convert("RGB"), dtype=np.uint8)
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
