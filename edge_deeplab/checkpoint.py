@@ -61,7 +61,8 @@ def save_checkpoint(
     """
     save_file = _safetensors().save_file
     stored = {
-        name: np.ascontiguousarray(value.astype(np.float16) if half and value.dtype == np.float32 else value)
+        # Not np.ascontiguousarray: it turns the counters of BatchNorm, which are 0-dimensional, into vectors.
+        name: np.asarray(value, dtype=np.float16 if half and value.dtype == np.float32 else value.dtype, order="C")
         for name, value in sorted(weights.items())
     }
     header = {_KEY: json.dumps({"spec": spec.to_dict(), "notes": dict(notes or {})}, sort_keys=True)}
