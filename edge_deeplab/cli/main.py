@@ -1,14 +1,22 @@
-"""``edge-deeplab``: finds the command's module, and turns every error of ours into one line."""
+"""``edge-deeplab``: finds the command's module, and turns every failure into one line and an exit status.
+
+Exit status: 0 done, 1 refused or failed, 2 a usage error, 130 interrupted (128 + SIGINT, as shells count).
+"""
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
+import re
 import sys
+import traceback
+from collections.abc import Sequence
 
 import click
 
 from edge_deeplab import __version__
-from edge_deeplab.errors import EdgeDeeplabError
+from edge_deeplab.errors import EdgeDeeplabError, MissingExtraError
 
 # Command to the sentence of `--help`, in the order of the trip. The module has the command's name, and is imported
 # only when the command runs, so that --help loads nothing heavy.
@@ -39,16 +47,78 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="edge-deeplab")
 def cli() -> None:
-    """Person segmentation from training to the phone."""
+    """Person segmentation from training to the phone.
+
+    With EDGE_DEEPLAB_DEBUG=1 in the environment, a failure shows its traceback.
+    """
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line on standard error and exit status 1."""
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; whatever goes wrong is one line on standard error.
+
+    Args:
+        arguments: the words behind ``edge-deeplab``.
+
+    Returns:
+        The exit status.
+    """
     try:
-        cli(prog_name="edge-deeplab")
+        # Not click's standalone mode: it prints usage errors on four lines and gives an interruption status 1.
+        status = cli.main(list(arguments), prog_name="edge-deeplab", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "edge-deeplab"
+        return _fail(f"{error.format_message()} See: {command} --help", status=error.exit_code)
+    except click.ClickException as error:
+        return _fail(error.format_message(), status=error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted", status=130)
     except EdgeDeeplabError as error:
-        click.echo(f"edge-deeplab: {error}", err=True)
-        sys.exit(1)
+        return _fail(str(error))
+    except ImportError as error:
+        return _fail(_import_error(error))
+    except OSError as error:
+        return _fail(_system_error(error))
+    except Exception as error:
+        return _fail(
+            f"a bug of edge-deeplab, please report it with what EDGE_DEEPLAB_DEBUG=1 shows: "
+            f"{type(error).__name__}: {' '.join(str(error).split())}"
+        )
+    return status if isinstance(status, int) else 0
+
+
+def _fail(message: str, *, status: int = 1) -> int:
+    if os.environ.get("EDGE_DEEPLAB_DEBUG") == "1":
+        traceback.print_exc()
+    click.echo(f"edge-deeplab: {message}", err=True)
+    return status
+
+
+def _import_error(error: ImportError) -> str:
+    """The sentence with the extra that would bring the module, from the package's own metadata."""
+    from importlib import metadata
+
+    module = (error.name or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError):
+        return f"{module or 'a package'} cannot be loaded ({' '.join(str(error).split())}): install it again"
+    for requirement in metadata.requires("edge-deeplab") or []:  # such as: torch>=2.13; extra == "train"
+        found = re.match(r"([\w.-]+).*extra == ['\"](\w+)['\"]", requirement)
+        if found and found[1].lower().replace("-", "_") == module.lower():
+            return str(MissingExtraError(module, found[2], "this command"))
+    return f"the package {module!r} is not installed: install edge-deeplab again"
+
+
+def _system_error(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    cure = ": free some space, or set TMPDIR to a folder with more" if error.errno == errno.ENOSPC else ""
+    return f"{place}{error.strerror or error}{cure}"
 
 
 if __name__ == "__main__":
