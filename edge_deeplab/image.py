@@ -30,18 +30,26 @@ _MAX_PIXELS = 100_000_000
 def read_rgb(path: Path) -> Rgb:
     """Read a picture as RGB, uint8, HxWx3, turned upright as its EXIF orientation says.
 
-    16-bit is scaled to 8, grey is repeated, CMYK is converted, alpha is dropped.
+    16-bit is scaled to 8, grey is repeated, CMYK and palettes are converted, alpha is dropped.
 
     Raises:
-        ImageError: missing, not a picture, truncated, or over 100 megapixels.
+        ImageError: missing, not a picture, truncated, over 100 megapixels, or of wider numbers than 16 bits.
     """
     image = _open(path)
-    if image.mode.startswith("I") or image.mode == "F":  # 16 bits a sample, or wider
-        values = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if image.mode.startswith("I") else max(float(values.max(initial=0.0)), 1.0)
-        grey = np.rint(np.clip(values / top, 0.0, 1.0) * 255.0).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode.startswith("I") or image.mode == "F":
+        return _grey16_to_rgb(image, path)
+    image.info.pop("transparency", None)  # or Pillow warns that it drops a palette's alpha, which is what we want
     return np.array(image.convert("RGB"), dtype=np.uint8)
+
+
+def _grey16_to_rgb(image: Image.Image, path: Path) -> Rgb:
+    values = np.asarray(image)
+    # Pillow also opens some 16-bit files in its 32-bit mode; where the numbers really are wider, nobody knows which
+    # of them is white.
+    if values.dtype.kind == "f" or values.min() < 0 or values.max() > 65535:
+        raise ImageError(f"{path} has float or 32-bit pixels, whose white is not known: save it with 8 or 16 bits")
+    grey = np.rint(values.astype(np.float64) * (255.0 / 65535.0)).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
@@ -61,22 +69,30 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
 
 def _open(path: Path) -> Image.Image:
+    """Load a picture upright."""
     try:
+        # Pillow warns of damaged metadata and of large pictures; the pixels decide, and the limit is our own.
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")
             with Image.open(path) as image:
-                if image.width * image.height > _MAX_PIXELS:
-                    raise ImageError(
-                        f"{path} has {image.width}x{image.height} pixels, over the limit of 100 million: scale it down"
-                    )
+                _check_pixels(image)
                 image.load()
                 return ImageOps.exif_transpose(image)
     except FileNotFoundError as error:
         raise ImageError(f"there is no picture {path}") from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{path} is not a picture that can be read: save it as JPEG or PNG") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{path} is over the limit of 100 million pixels: scale it down") from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        if isinstance(error, OSError) and error.errno is not None:  # the file system's refusal, not the decoder's
+            raise ImageError(f"{path} cannot be opened: {error.strerror}") from error
         raise ImageError(f"{path} is truncated or damaged ({error}): get a fresh copy") from error
+
+
+def _check_pixels(image: Image.Image) -> None:
+    if image.width * image.height > _MAX_PIXELS:
+        raise Image.DecompressionBombError
 
 
 def write_image(path: Path, rgb: Rgb, *, quality: int = 92) -> None:
@@ -96,14 +112,16 @@ def write_image(path: Path, rgb: Rgb, *, quality: int = 92) -> None:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The pictures directly in a folder, by name.
+    """The pictures directly in a folder, by name; hidden files are no pictures (macOS leaves ``._NAME.jpg`` behind).
 
     Raises:
         ImageError: no such folder, or no picture in it.
     """
     if not folder.is_dir():
         raise ImageError(f"there is no folder {folder}")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    paths = sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
     if not paths:
         raise ImageError(f"there is no picture in {folder}: put .jpg or .png files there")
     return paths
