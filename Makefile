@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 # The name that convert gives the shipped checkpoint's file, and the portrait that comes with the package.
 MODEL := $(OUT)/portrait-int8.tflite
-PHOTO := edge_deeplab/data/bundled/portrait.png
+PHOTO := edge_deeplab/data/bundled/eileen_collins.jpg
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test clean

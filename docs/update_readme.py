@@ -1,0 +1,76 @@
+"""Write the README's numbers from the shipped model's card: python docs/update_readme.py [--check]
+
+Replaces what stands between the comments numbers:start and numbers:end. With ``--check`` nothing is written, and the
+exit status is 1 where the README is not what it would become.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from edge_deeplab.weights.card import Card, Score, load_card
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+CARD = ROOT / "edge_deeplab" / "weights" / "portrait.json"
+START, END = "<!-- numbers:start -->\n", "<!-- numbers:end -->\n"
+
+
+def numbers(card: Card, folder: Path) -> str:
+    """The block in Markdown: the scores, the files with their sizes, the data, the known failures."""
+    rows = [
+        "| test photos | number | person IoU float32 | person IoU int8 | boundary F float32 | boundary F int8 |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    rows += [_row(score) for score in card.scores if "person_iou" in score.float32]
+    lines = [f"{card.summary} {card.intended_use}", "", *rows, ""]
+    for score in card.scores:
+        if "false_person_rate" in score.float32:
+            lines += [
+                f"On {score.images} pictures without a person ({score.source}), "
+                f"{100 * score.float32['false_person_rate']:.1f} % of the pixels are wrongly called person in float32, "
+                f"{100 * score.int8['false_person_rate']:.1f} % in int8.",
+                "",
+            ]
+    sizes = [f"`{name}` ({(folder / name).stat().st_size / 1e6:.1f} MB)" for name in card.files]
+    lines += [f"Files in `edge_deeplab/weights`: {', '.join(sizes)}.", ""]
+    lines += ["It learned from photos that are not in this repository:", ""]
+    lines += ["| source | images | terms |", "|---|---:|---|"]
+    lines += [f"| {data.source} | {data.images} | {data.terms} |" for data in card.training_data]
+    lines += ["", "Where it fails:", ""]
+    lines += [f"- {failure}" for failure in card.known_failures]
+    return "\n".join(lines) + "\n"
+
+
+def _row(score: Score) -> str:
+    cells = [score.source, str(score.images)]
+    for metric in ("person_iou", "boundary_f"):
+        cells += [f"{values[metric]:.3f}" if metric in values else "" for values in (score.float32, score.int8)]
+    return f"| {' | '.join(cells)} |"
+
+
+def updated(readme: str, block: str) -> str:
+    """The README with ``block`` between its two marks."""
+    before, start, rest = readme.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise SystemExit(f"README.md lacks the line {START.strip()} or {END.strip()}")
+    return before + START + block + END + after
+
+
+def main() -> int:
+    """Write or check; the exit status."""
+    block = numbers(load_card(CARD), CARD.parent) if CARD.exists() else "NUMBERS MISSING: no model is shipped yet.\n"
+    readme = README.read_text()
+    wanted = updated(readme, block)
+    if "--check" in sys.argv[1:]:
+        if readme != wanted:
+            print("README.md is not in step with the model card: python docs/update_readme.py", file=sys.stderr)
+        return int(readme != wanted)
+    README.write_text(wanted)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
