@@ -1,0 +1,172 @@
+"""Run a model over a data set and score every picture."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_deeplab.data.sample import SegmentationDataset
+from edge_deeplab.data.subset import Skipped
+from edge_deeplab.errors import DatasetError, ImageError
+from edge_deeplab.evaluation.labels import ClassMap, Labels, labels_for
+from edge_deeplab.evaluation.metrics import BOUNDARY_TOLERANCE, COVERAGE_THRESHOLD, THRESHOLD
+from edge_deeplab.evaluation.scores import ImageScore, Scores, by_source, score_image, summarize
+from edge_deeplab.files import write_json
+from edge_deeplab.image import Rgb, resize_area
+from edge_deeplab.runtime.session import Session
+
+Progress = Callable[[int, int], None]
+"""Told how many pictures are done, and of how many."""
+
+# One thread is in the network while the others read, resize and score.
+_WORKERS = 3
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model is worth on a data set.
+
+    Attributes:
+        runtime: who executed it.
+        names: of the classes, the background first.
+        total: over all pictures.
+        sources: source to scores, by name.
+        images: every picture's scores, in the data set's order.
+        skipped: pictures that were left out.
+    """
+
+    runtime: str
+    names: tuple[str, ...]
+    total: Scores
+    sources: Mapping[str, Scores]
+    images: tuple[ImageScore, ...]
+    skipped: tuple[Skipped, ...]
+
+    def worst(self, count: int) -> tuple[ImageScore, ...]:
+        """The pictures with the lowest IoU (on negatives: the most false person), the worst first."""
+        return tuple(sorted(self.images, key=lambda score: (-score.badness, score.index))[:count])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, with the conditions that the numbers hold under."""
+        return {
+            "runtime": self.runtime,
+            "conditions": {
+                "probability_threshold": THRESHOLD,
+                "coverage_threshold": COVERAGE_THRESHOLD,
+                "boundary_tolerance": BOUNDARY_TOLERANCE,
+                "size": "each image's own",
+            },
+            "classes": list(self.names),
+            "total": self.total.to_dict(),
+            "sources": {source: scores.to_dict() for source, scores in self.sources.items()},
+            "skipped": [skip.reason for skip in self.skipped],
+            "images": [
+                {
+                    "id": score.id,
+                    "source": score.source,
+                    "person_fraction": round(score.person_fraction, 6),
+                    "person_iou": _rounded(score.person_iou),
+                    "boundary_f": _rounded(score.boundary_f),
+                    "false_person": _rounded(score.false_person),
+                }
+                for score in self.images
+            ],
+        }
+
+    def write_json(self, path: Path) -> None:
+        """Write :meth:`to_dict`. Raises: OutputError."""
+        write_json(path, self.to_dict())
+
+
+def evaluate(
+    session: Session,
+    dataset: SegmentationDataset,
+    *,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Score a model on every picture of a data set, each at its own size.
+
+    Pictures are read and scored in threads beside the network, which takes one at a time; the result does not depend
+    on which thread was first.
+
+    Args:
+        session: the opened model.
+        dataset: photos with masks.
+        skip_bad: leave out pictures that cannot be read, and list them in the result, instead of stopping at the first.
+        progress: told after each picture.
+
+    Raises:
+        DatasetError: nothing in the data set, or its classes are not the model's, or a mask is unusable.
+        ImageError: a picture cannot be read.
+    """
+    count = len(dataset)
+    if not count:
+        raise DatasetError("there is nothing to evaluate on: the data set is empty")
+    labels = labels_for(session.classes, dataset)
+    one_at_a_time = threading.Lock()
+
+    def score(index: int) -> ImageScore | Skipped:
+        try:
+            sample = dataset[index]
+        except (DatasetError, ImageError) as error:
+            if not skip_bad:
+                raise
+            return Skipped(index, str(error))
+        return score_image(
+            predict(session, labels, sample.image, one_at_a_time),
+            labels.truth(sample.mask),
+            classes=len(labels.names),
+            person=labels.person,
+            index=index,
+            id=sample.id,
+            source=sample.source,
+        )
+
+    images: list[ImageScore] = []
+    skipped: list[Skipped] = []
+    with ThreadPoolExecutor(_WORKERS) as executor:
+        # Where one picture fails, map cancels those that are still waiting.
+        for done, result in enumerate(executor.map(score, range(count)), start=1):
+            if isinstance(result, Skipped):
+                skipped.append(result)
+            else:
+                images.append(result)
+            if progress is not None:
+                progress(done, count)
+    if not images:
+        raise DatasetError(f"none of the {count} images could be read; the first: {skipped[0].reason}")
+    return Evaluation(
+        runtime=session.runtime,
+        names=labels.names,
+        total=summarize(images, labels.names),
+        sources=by_source(images, labels.names),
+        images=tuple(images),
+        skipped=tuple(skipped),
+    )
+
+
+def predict(session: Session, labels: Labels, rgb: Rgb, one_at_a_time: threading.Lock) -> ClassMap:
+    """A photo's class map at its own size: the one resize, the network (under the lock), and back.
+
+    Args:
+        session: the opened model; not called by two threads at once, which no runtime allows.
+        labels: how its channels become a class map.
+        rgb: RGB, uint8, HxWx3.
+        one_at_a_time: the session's lock.
+
+    Returns:
+        uint8, HxW.
+    """
+    pixels = resize_area(rgb, session.height, session.width)
+    with one_at_a_time:
+        probabilities = session.run(pixels)
+    return labels.predicted(probabilities, *rgb.shape[:2])
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

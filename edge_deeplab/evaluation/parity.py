@@ -1,0 +1,285 @@
+"""The same pictures through a reference and every artifact: how far apart are they, and is that allowed?
+
+Every picture goes through the one resize once; then every session sees the same pixels. The probabilities are compared
+at the network's own size; where true masks are given, each session is also scored at the pictures' own size.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_deeplab.errors import ParityError
+from edge_deeplab.evaluation.agreement import Agreement, Deviation, accumulate, deviation
+from edge_deeplab.evaluation.evaluate import Progress
+from edge_deeplab.evaluation.labels import Labels
+from edge_deeplab.evaluation.parity_images import ParityImage, ParityImages
+from edge_deeplab.evaluation.scores import ImageScore, by_source, score_image, summarize
+from edge_deeplab.evaluation.tolerances import TOLERANCES
+from edge_deeplab.evaluation.verdict import Accuracy, IouDrop, iou_drop, verdict
+from edge_deeplab.image import resize_area
+from edge_deeplab.runtime.session import Session
+from edge_deeplab.spec import Target
+
+# One thread is in a network while others read and score; each session has its own lock, so two may run at once.
+_WORKERS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """An opened model that takes part.
+
+    Attributes:
+        name: what the report calls it; unique.
+        session: the opened model.
+        size: bytes of its file or files.
+        target: what it was converted to, which says how far it may be off; None for the reference, which is not judged.
+    """
+
+    name: str
+    session: Session
+    size: int
+    target: Target | None = None
+
+
+@dataclass(frozen=True)
+class ParityRow:
+    """One artifact's line of the report.
+
+    Attributes:
+        name: of the artifact.
+        target: what it was converted to.
+        runtime: who executed it.
+        size: bytes.
+        agreement: with the reference.
+        accuracy: against true masks, where they are given.
+        drop: of the accuracy, where there are persons in the masks.
+        failures: one sentence for each criterion that it fails; empty: passed.
+    """
+
+    name: str
+    target: Target
+    runtime: str
+    size: int
+    agreement: Agreement
+    accuracy: Accuracy | None
+    drop: IouDrop | None
+    failures: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """What came of comparing artifacts with a reference.
+
+    Attributes:
+        reference: its name.
+        runtime: who executed it.
+        size: bytes of it.
+        accuracy: of the reference, where true masks are given.
+        images: how many pictures went through.
+        rows: one for each artifact, in the given order.
+    """
+
+    reference: str
+    runtime: str
+    size: int
+    accuracy: Accuracy | None
+    images: int
+    rows: tuple[ParityRow, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(row.passed for row in self.rows)
+
+    def check(self) -> None:
+        """Raise if an artifact failed.
+
+        Raises:
+            ParityError: with the failing criteria of every artifact that failed.
+        """
+        if not self.passed:
+            raise ParityError("; ".join(failure for row in self.rows for failure in row.failures))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, the tolerances and their reasons among them."""
+        return {
+            "passed": self.passed,
+            "images": self.images,
+            "reference": {
+                "name": self.reference,
+                "runtime": self.runtime,
+                "bytes": self.size,
+                "accuracy": _accuracy_dict(self.accuracy),
+            },
+            "artifacts": [
+                {
+                    "name": row.name,
+                    "target": str(row.target),
+                    "runtime": row.runtime,
+                    "bytes": row.size,
+                    "passed": row.passed,
+                    "failures": list(row.failures),
+                    **asdict(row.agreement),
+                    "accuracy": _accuracy_dict(row.accuracy),
+                    "iou_drop": None if row.drop is None else asdict(row.drop),
+                    "tolerance": asdict(TOLERANCES[row.target]),
+                }
+                for row in self.rows
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class _Passage:
+    """One picture through all sessions: the reference first in ``scores``; ``scores`` is empty without a truth."""
+
+    id: str
+    deviations: tuple[Deviation, ...]
+    scores: tuple[ImageScore, ...]
+
+
+def compare(
+    reference: Contender,
+    candidates: Sequence[Contender],
+    images: ParityImages,
+    *,
+    progress: Progress | None = None,
+) -> ParityReport:
+    """Run the same pictures through the reference and every candidate, and judge the candidates.
+
+    Args:
+        reference: what the others are held against, usually the checkpoint in PyTorch.
+        candidates: each with its target.
+        images: at least one; with true masks the accuracy is compared as well.
+        progress: told after each picture.
+
+    Raises:
+        ParityError: no pictures or no candidates, a candidate without a target, of another size or with other classes
+            than the reference, or the reference's own output is not finite. A candidate that is too far off is a
+            failed row of the report, not an error.
+        ImageError: a picture cannot be read.
+        DatasetError: a mask is unusable.
+    """
+    _check(reference, candidates, images)
+    contenders = (reference, *candidates)
+    locks = tuple(threading.Lock() for _ in contenders)
+
+    def passage(index: int) -> _Passage:
+        image = images[index]
+        pixels = resize_area(image.rgb, reference.session.height, reference.session.width)
+        outputs = []
+        for contender, lock in zip(contenders, locks, strict=True):
+            with lock:
+                outputs.append(contender.session.run(pixels))
+        if not np.isfinite(outputs[0]).all():
+            raise ParityError(f"the reference {reference.name} itself gives values that are not finite on {image.id}")
+        return _Passage(
+            id=image.id,
+            deviations=tuple(deviation(outputs[0], output) for output in outputs[1:]),
+            scores=_scores(image, outputs, images.labels),
+        )
+
+    passages: list[_Passage] = []
+    with ThreadPoolExecutor(_WORKERS) as executor:
+        for done, result in enumerate(executor.map(passage, range(len(images))), start=1):
+            passages.append(result)
+            if progress is not None:
+                progress(done, len(images))
+
+    ids = [one.id for one in passages]
+    accuracies = [
+        _accuracy([one.scores[place] for one in passages if one.scores], images.labels)
+        for place in range(len(contenders))
+    ]
+    rows = []
+    for place, candidate in enumerate(candidates):
+        assert candidate.target is not None  # _check
+        agreement = accumulate([one.deviations[place] for one in passages], ids)
+        mine, theirs = accuracies[place + 1], accuracies[0]
+        drop = None if mine is None or theirs is None else iou_drop(theirs, mine)
+        rows.append(
+            ParityRow(
+                name=candidate.name,
+                target=candidate.target,
+                runtime=candidate.session.runtime,
+                size=candidate.size,
+                agreement=agreement,
+                accuracy=mine,
+                drop=drop,
+                failures=verdict(candidate.name, TOLERANCES[candidate.target], agreement, drop),
+            )
+        )
+    return ParityReport(
+        reference=reference.name,
+        runtime=reference.session.runtime,
+        size=reference.size,
+        accuracy=accuracies[0],
+        images=len(passages),
+        rows=tuple(rows),
+    )
+
+
+def _check(reference: Contender, candidates: Sequence[Contender], images: ParityImages) -> None:
+    if not candidates:
+        raise ParityError(f"there is nothing to compare {reference.name} with: name at least one converted file")
+    if not len(images):
+        raise ParityError("there are no images to compare on")
+    session = reference.session
+    for candidate in candidates:
+        other = candidate.session
+        if candidate.target is None:
+            raise ParityError(f"{candidate.name} has no target, so that no tolerance applies to it: say what it is")
+        if (other.height, other.width) != (session.height, session.width):
+            raise ParityError(
+                f"{candidate.name} takes {other.height}x{other.width} pixels and {reference.name} "
+                f"{session.height}x{session.width}: compare files of the same checkpoint"
+            )
+        if other.classes != session.classes:
+            raise ParityError(
+                f"{candidate.name} gives {', '.join(other.classes)} and {reference.name} {', '.join(session.classes)}: "
+                "compare files of the same checkpoint"
+            )
+
+
+def _scores(
+    image: ParityImage, outputs: Sequence[NDArray[np.float32]], labels: Labels | None
+) -> tuple[ImageScore, ...]:
+    if image.truth is None or labels is None:
+        return ()
+    height, width = image.rgb.shape[:2]
+    return tuple(
+        score_image(
+            labels.predicted(output, height, width),
+            image.truth,
+            classes=len(labels.names),
+            person=labels.person,
+            id=image.id,
+            source=image.source,
+        )
+        for output in outputs
+    )
+
+
+def _accuracy(scores: Sequence[ImageScore], labels: Labels | None) -> Accuracy | None:
+    if not scores or labels is None:
+        return None
+    return Accuracy(total=summarize(scores, labels.names), sources=by_source(scores, labels.names))
+
+
+def _accuracy_dict(accuracy: Accuracy | None) -> dict[str, Any] | None:
+    if accuracy is None:
+        return None
+    return {
+        "total": accuracy.total.to_dict(),
+        "sources": {source: scores.to_dict() for source, scores in accuracy.sources.items()},
+    }

@@ -1,0 +1,79 @@
+"""The pictures that parity is judged on: a few with names, or a data set with its true masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge_deeplab.data.sample import SegmentationDataset
+from edge_deeplab.evaluation.labels import ClassMap, Labels, labels_for
+from edge_deeplab.image import Rgb
+
+
+@dataclass(frozen=True, eq=False)
+class ParityImage:
+    """A picture that goes through every session.
+
+    Attributes:
+        id: its name in the report.
+        rgb: RGB, uint8, HxWx3.
+        source: the collection that it comes from.
+        truth: the true class map, uint8, HxW, if it is known.
+    """
+
+    id: str
+    rgb: Rgb
+    source: str = ""
+    truth: ClassMap | None = None
+
+
+class ParityImages(Protocol):
+    """Pictures in a list, or read when they are asked for."""
+
+    @property
+    def labels(self) -> Labels | None:
+        """How the models' outputs are scored against the pictures' truth; None: the truth is not known."""
+        ...
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> ParityImage: ...
+
+
+class NamedImages:
+    """Pictures without masks, such as the bundled ones: (name, RGB uint8 HxWx3) each."""
+
+    labels = None
+
+    def __init__(self, images: Sequence[tuple[str, Rgb]]) -> None:
+        self._images = tuple(images)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int, /) -> ParityImage:
+        name, rgb = self._images[index]
+        return ParityImage(name, rgb)
+
+
+class DatasetImages:
+    """A data set's photos with their masks, read on access.
+
+    Args:
+        dataset: photos with masks.
+        classes: the models'.
+
+    Raises:
+        DatasetError: the classes of the models and of the data set do not fit.
+    """
+
+    def __init__(self, dataset: SegmentationDataset, classes: Sequence[str]) -> None:
+        self._dataset = dataset
+        self.labels = labels_for(classes, dataset)
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int, /) -> ParityImage:
+        sample = self._dataset[index]
+        return ParityImage(sample.id, sample.image, sample.source, self.labels.truth(sample.mask))

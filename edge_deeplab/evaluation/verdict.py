@@ -1,0 +1,85 @@
+"""An artifact's numbers held against its tolerance, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_deeplab.evaluation.agreement import Agreement
+from edge_deeplab.evaluation.scores import Scores
+from edge_deeplab.evaluation.tolerances import Tolerance
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """One session against the true masks, at the pictures' own size.
+
+    Attributes:
+        total: over all pictures.
+        sources: source to scores.
+    """
+
+    total: Scores
+    sources: Mapping[str, Scores]
+
+
+@dataclass(frozen=True)
+class IouDrop:
+    """Person IoU that an artifact has lost against the reference (negative: gained)."""
+
+    total: float
+    worst_source: str
+    worst: float
+
+
+def iou_drop(reference: Accuracy, candidate: Accuracy) -> IouDrop | None:
+    """Person IoU of the reference minus the candidate's, in total and in the worst source; None without persons."""
+    drops = {
+        source: drop
+        for source, scores in reference.sources.items()
+        if (drop := _drop(scores, candidate.sources[source])) is not None
+    }
+    total = _drop(reference.total, candidate.total)
+    if total is None:
+        return None
+    worst = max(drops, key=lambda source: drops[source])
+    return IouDrop(total, worst, drops[worst])
+
+
+def _drop(reference: Scores, candidate: Scores) -> float | None:
+    if reference.person_iou is None or candidate.person_iou is None:
+        return None
+    return reference.person_iou - candidate.person_iou
+
+
+def verdict(name: str, tolerance: Tolerance, agreement: Agreement, drop: IouDrop | None) -> tuple[str, ...]:
+    """Hold an artifact's numbers against its tolerance.
+
+    Returns:
+        one sentence for each criterion that fails: which number, how much, how much is allowed, and why.
+    """
+    if not np.isfinite(agreement.max_error):
+        return (f"{name} gives values that are not finite numbers: convert it again, from a checkpoint without them",)
+    failures = []
+    for what, value, limit in (
+        ("the greatest error of a probability", agreement.max_error, tolerance.max_error),
+        ("the mean error of the probabilities", agreement.mean_error, tolerance.mean_error),
+    ):
+        if limit.bound is not None and not value <= limit.bound:
+            failures.append(f"{name}: {what} is {value:.2g}, over {limit.bound:g} ({limit.reason})")
+    for what, value, limit in (
+        ("the masks agree with the reference's on", agreement.mask_agreement, tolerance.mask_agreement),
+        ("the masks' IoU against the reference's is", agreement.reference_iou, tolerance.reference_iou),
+    ):
+        if limit.bound is not None and not value >= limit.bound:
+            failures.append(
+                f"{name}: {what} {value:.2%}, under {limit.bound:.1%}, "
+                f"worst on {agreement.worst_image} ({limit.reason})"
+            )
+    limit = tolerance.iou_drop
+    if drop is not None and limit.bound is not None and not drop.worst <= limit.bound:
+        where = f" on {drop.worst_source}" if drop.worst_source else ""
+        failures.append(f"{name}: person IoU drops by {drop.worst:.4f}{where}, over {limit.bound:g} ({limit.reason})")
+    return tuple(failures)
