@@ -1,0 +1,75 @@
+"""What a run leaves behind: the best weights as a checkpoint of ours, and pictures of masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+from edge_deeplab.checkpoint import save_checkpoint
+from edge_deeplab.spec import ModelSpec
+
+
+class BestCheckpoint(Callback):
+    """Write ``model.safetensors`` whenever the validation score is the best so far.
+
+    It runs while Lightning's EMA callback has the averaged weights in place, so list it before that one.
+
+    Args:
+        path: where to.
+        spec: the model.
+        notes: kept in the file, with the epoch and the score.
+    """
+
+    def __init__(self, path: Path, spec: ModelSpec, notes: dict[str, Any]) -> None:
+        self._path, self._spec, self._notes = path, spec, notes
+        self._best = -1.0
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        score = float(trainer.callback_metrics["val/iou"])
+        if trainer.sanity_checking or score <= self._best:
+            return
+        self._best = score
+        if trainer.is_global_zero:
+            network = pl_module.network
+            weights = {name: value.detach().cpu().contiguous().numpy() for name, value in network.state_dict().items()}
+            notes = {**self._notes, "epoch": trainer.current_epoch + 1, "val_iou": round(score, 5)}
+            save_checkpoint(self._path, self._spec, weights, notes=notes)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._best = state_dict["best"]
+
+
+class MaskPictures(Callback):
+    """Show TensorBoard a few validation images with the truth and the prediction, after each epoch.
+
+    Args:
+        images: float32, (N, 3, H, W), RGB in [0, 1].
+        targets: (N, 1, H, W) coverage in [0, 1], or (N, H, W) class indices.
+    """
+
+    def __init__(self, images: Tensor, targets: Tensor) -> None:
+        self._images, self._targets = images, targets
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        images = self._images.to(pl_module.device)
+        with torch.no_grad():
+            logits = pl_module.network(images).float().cpu()
+        if logits.shape[1] == 1:
+            truth, prediction = self._targets, torch.sigmoid(logits)
+        else:
+            top = logits.shape[1] - 1
+            truth, prediction = ((m.clamp(max=top) / top).unsqueeze(1) for m in (self._targets, logits.argmax(1)))
+        rows = torch.cat([self._images, truth.expand(-1, 3, -1, -1), prediction.expand(-1, 3, -1, -1)], dim=2)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_images("val/photo, truth, prediction", rows, trainer.global_step)

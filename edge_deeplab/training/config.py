@@ -1,0 +1,77 @@
+"""What a training run is told. It stops at :func:`edge_deeplab.training.run.train`; no module below sees it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from edge_deeplab.data.transforms import Augmentation
+from edge_deeplab.errors import SpecError
+from edge_deeplab.training.schedules import Schedule
+
+
+class OptimizerKind(StrEnum):
+    """The optimizer: AdamW (Loshchilov and Hutter 2019), or SGD with momentum 0.9 as in the DeepLab papers."""
+
+    ADAMW = "adamw"
+    SGD = "sgd"
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A recipe.
+
+    Attributes:
+        epochs: passes over the data.
+        batch_size: samples in a batch of one process.
+        optimizer: the optimizer.
+        learning_rate: of the head, at its highest.
+        backbone_rate: the backbone's learning rate, as a factor on the head's; a pretrained backbone wants less.
+        weight_decay: of the convolution weights (not of biases and BatchNorm).
+        schedule: how the rate falls.
+        warmup_steps: optimizer steps of linear warm-up.
+        freeze_epochs: epochs at the start in which the backbone keeps its weights and BatchNorm statistics.
+        freeze_batchnorm_epochs: epochs at the end in which BatchNorm keeps its statistics.
+        clip: largest norm of the gradient; longer ones are shortened to it.
+        ema_decay: of the moving average of the weights, which is what is evaluated and saved.
+        dice_weight: weight of the Dice term.
+        boundary_weight: extra weight of pixels on the outline.
+        precision: Lightning's name, "bf16-mixed" or "32-true".
+        seed: of everything random.
+        workers: processes that load data.
+        augmentation: how samples are varied.
+    """
+
+    epochs: int = 9
+    batch_size: int = 16
+    optimizer: OptimizerKind = OptimizerKind.ADAMW
+    learning_rate: float = 1e-3
+    backbone_rate: float = 0.3
+    weight_decay: float = 0.01
+    schedule: Schedule = Schedule.COSINE
+    warmup_steps: int = 100
+    freeze_epochs: int = 0
+    freeze_batchnorm_epochs: int = 1
+    clip: float = 5.0
+    ema_decay: float = 0.998
+    dice_weight: float = 0.5
+    boundary_weight: float = 2.0
+    precision: str = "bf16-mixed"
+    seed: int = 1
+    workers: int = 1
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "learning_rate", "clip"):
+            if getattr(self, name) <= 0:
+                raise SpecError(f"{name} is {getattr(self, name)}: it must be above 0")
+        if not 0 <= self.ema_decay < 1:
+            raise SpecError(f"ema_decay is {self.ema_decay}: it lies in [0, 1)")
+        if self.freeze_epochs > self.epochs:
+            raise SpecError(f"freeze_epochs is {self.freeze_epochs}, and the run has only {self.epochs} epochs")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, to keep with the run."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,116 @@
+"""The Lightning module: one network, its loss, its optimizer, its validation score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from edge_deeplab.models.deeplab import DeepLab
+from edge_deeplab.training.config import OptimizerKind
+from edge_deeplab.training.losses import IGNORE
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+class SegmentationModule(LightningModule):
+    """Trains a DeepLab network.
+
+    Args:
+        network: what is trained.
+        loss: (logits, target) -> scalar.
+        optimizer: its kind.
+        learning_rate: of the head.
+        backbone_rate: factor on it for the backbone.
+        weight_decay: of convolution weights.
+        rate_factor: optimizer step -> factor on every rate.
+        freeze_epochs: first epochs in which the backbone stands still.
+        batchnorm_until: first epoch in which BatchNorm keeps its statistics.
+    """
+
+    def __init__(
+        self,
+        network: DeepLab,
+        loss: Loss,
+        *,
+        optimizer: OptimizerKind,
+        learning_rate: float,
+        backbone_rate: float,
+        weight_decay: float,
+        rate_factor: Callable[[int], float],
+        freeze_epochs: int,
+        batchnorm_until: int,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self._loss = loss
+        self._optimizer, self._learning_rate, self._backbone_rate = optimizer, learning_rate, backbone_rate
+        self._weight_decay, self._rate_factor = weight_decay, rate_factor
+        self._freeze_epochs, self._batchnorm_until = freeze_epochs, batchnorm_until
+
+    def on_train_epoch_start(self) -> None:
+        frozen = self.current_epoch < self._freeze_epochs
+        self.network.backbone.requires_grad_(not frozen)
+        self.network.train()
+        if frozen:
+            self.network.backbone.eval()
+        if self.current_epoch >= self._batchnorm_until:
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        images, target = batch
+        logits = self.network(images.contiguous(memory_format=torch.channels_last))
+        loss = self._loss(logits.float(), target)
+        self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        images, target = batch
+        logits = self.network(images.contiguous(memory_format=torch.channels_last)).float()
+        size = len(images)
+        self.log("val/loss", self._loss(logits, target), batch_size=size, sync_dist=True)
+        self.log("val/iou", image_iou(logits, target).mean(), prog_bar=True, batch_size=size, sync_dist=True)
+
+    def configure_optimizers(self):  # type: ignore[no-untyped-def]  # Lightning's return type is a union of twelve
+        backbone = set(self.network.backbone.parameters())
+        groups = []
+        for in_backbone in (True, False):
+            rate = self._learning_rate * (self._backbone_rate if in_backbone else 1.0)
+            own = [p for p in self.network.parameters() if (p in backbone) == in_backbone]
+            # Biases and BatchNorm are vectors; decaying them costs accuracy and gains nothing.
+            groups.append({"params": [p for p in own if p.ndim > 1], "lr": rate, "weight_decay": self._weight_decay})
+            groups.append({"params": [p for p in own if p.ndim <= 1], "lr": rate, "weight_decay": 0.0})
+        optimizer: torch.optim.Optimizer
+        match self._optimizer:
+            case OptimizerKind.ADAMW:
+                optimizer = torch.optim.AdamW(groups)
+            case OptimizerKind.SGD:
+                optimizer = torch.optim.SGD(groups, lr=self._learning_rate, momentum=0.9)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def image_iou(logits: Tensor, target: Tensor) -> Tensor:
+    """Intersection over union of each image, at the network's size: float, (N,).
+
+    Coverage: of the person, threshold 0.5. Classes: the mean over the classes that prediction or truth hold.
+    An empty union counts as 1.
+    """
+    if target.ndim == 4:
+        prediction, truth = logits > 0, target >= 0.5
+        return _ratio((prediction & truth).sum((1, 2, 3)), (prediction | truth).sum((1, 2, 3)))
+    valid = (target != IGNORE).unsqueeze(1)
+    channels = torch.arange(logits.shape[1], device=target.device).view(1, -1, 1, 1)
+    prediction = (logits.argmax(1, keepdim=True) == channels) & valid
+    truth = (target.unsqueeze(1) == channels) & valid
+    overlap, union = (prediction & truth).sum((2, 3)), (prediction | truth).sum((2, 3))
+    present = union > 0
+    return (_ratio(overlap, union) * present).sum(1) / present.sum(1).clamp(min=1)
+
+
+def _ratio(overlap: Tensor, union: Tensor) -> Tensor:
+    return torch.where(union > 0, overlap / union.clamp(min=1), torch.ones_like(union, dtype=torch.float32))

@@ -1,0 +1,206 @@
+"""A training run from a recipe and a data set to a checkpoint."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import (
+    Callback,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    RichProgressBar,
+)
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from edge_deeplab.data.sample import MaskKind, SegmentationDataset
+from edge_deeplab.data.torch_dataset import EvaluationDataset, TrainingDataset
+from edge_deeplab.data.transforms import EvaluationTransform, TrainingTransform
+from edge_deeplab.errors import CheckpointError, DatasetError, OutputError
+from edge_deeplab.files import make_folder, write_json
+from edge_deeplab.models.deeplab import DeepLab
+from edge_deeplab.spec import ModelSpec
+from edge_deeplab.training.callbacks import BestCheckpoint, MaskPictures
+from edge_deeplab.training.config import TrainingConfig
+from edge_deeplab.training.losses import class_loss, person_loss
+from edge_deeplab.training.module import SegmentationModule
+from edge_deeplab.training.sampling import EpochSampler, SeededDataset
+from edge_deeplab.training.schedules import learning_rate_factor
+
+CHECKPOINT = "model.safetensors"
+RESUME = "last.ckpt"
+_PICTURES = 8
+
+# TensorBoard's writer takes TensorFlow for its file system wherever it is installed, which costs ten seconds and
+# registers a second LLVM; with a module of this name it uses its own (tensorboard/compat/__init__.py).
+sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
+
+
+def train(
+    network: DeepLab,
+    spec: ModelSpec,
+    train_data: SegmentationDataset,
+    val_data: SegmentationDataset,
+    out: Path,
+    config: TrainingConfig,
+    *,
+    resume: bool = False,
+    devices: int = 1,
+    accelerator: str = "auto",
+    stop_after: int | None = None,
+) -> Path:
+    """Train ``network`` and write ``out/model.safetensors``: the averaged weights of the best epoch.
+
+    Beside it: ``last.ckpt`` (everything that ``resume`` needs, written whole after each epoch, so that a kill costs
+    at most one epoch), ``config.json``, ``metrics.csv`` (curves) and TensorBoard's files.
+
+    Args:
+        network: changed in place; pretrained where wanted.
+        spec: the model that the network was built from.
+        train_data: what is learned.
+        val_data: what the best epoch is chosen by.
+        out: folder of the run.
+        config: the recipe.
+        resume: continue from ``out/last.ckpt`` as if nothing had happened.
+        devices: processes (one a GPU, or CPU processes); above 1 by Lightning's DDP. Under torchrun: its number.
+        accelerator: Lightning's name: "auto", "cpu", "gpu".
+        stop_after: stop after this many epochs of the ``config.epochs`` that the schedule is laid out for.
+
+    Returns:
+        The checkpoint's path.
+
+    Raises:
+        DatasetError: fewer samples than one batch, or classes that are not the model's.
+        CheckpointError: ``resume`` without a usable ``last.ckpt``.
+        OutputError: ``out`` cannot be written to, or already holds a run and ``resume`` is not asked for.
+    """
+    _check(spec, train_data, val_data, out, config, resume=resume, devices=devices)
+    make_folder(out)
+    seed_everything(config.seed, verbose=False)
+    steps = len(train_data) // (config.batch_size * devices)
+    module = SegmentationModule(
+        network.to(memory_format=torch.channels_last),
+        _loss(train_data.mask_kind, config),
+        optimizer=config.optimizer,
+        learning_rate=config.learning_rate,
+        backbone_rate=config.backbone_rate,
+        weight_decay=config.weight_decay,
+        rate_factor=learning_rate_factor(config.schedule, steps * config.epochs, config.warmup_steps),
+        freeze_epochs=config.freeze_epochs,
+        batchnorm_until=config.epochs - config.freeze_batchnorm_epochs,
+    )
+    evaluation = EvaluationDataset(val_data, EvaluationTransform(spec.height, spec.width, val_data.mask_kind))
+    with _quiet():
+        trainer = Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            # A frozen backbone gives no gradients, which DDP must be told to expect.
+            strategy=DDPStrategy(find_unused_parameters=config.freeze_epochs > 0) if devices > 1 else "auto",
+            precision=config.precision,  # type: ignore[arg-type]
+            max_epochs=stop_after or config.epochs,
+            gradient_clip_val=config.clip,
+            callbacks=_callbacks(spec, evaluation, out, config),
+            logger=[TensorBoardLogger(out, name="", version="tensorboard"), CSVLogger(out, name="", version="")],
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=20,
+            enable_model_summary=False,
+        )
+        if trainer.is_global_zero:
+            write_json(out / "config.json", {"spec": spec.to_dict(), "training": config.to_dict()})
+        trainer.fit(
+            module,
+            _train_loader(train_data, spec, config, trainer),
+            DataLoader(evaluation, batch_size=config.batch_size, num_workers=config.workers),
+            ckpt_path=out / RESUME if resume else None,
+            weights_only=True if resume else None,  # a downloaded last.ckpt must not run code
+        )
+    return out / CHECKPOINT
+
+
+def _check(
+    spec: ModelSpec,
+    train_data: SegmentationDataset,
+    val_data: SegmentationDataset,
+    out: Path,
+    config: TrainingConfig,
+    *,
+    resume: bool,
+    devices: int,
+) -> None:
+    for data in (train_data, val_data):
+        if data.classes != spec.classes:
+            raise DatasetError(f"the data set has the classes {data.classes} and the model {spec.classes}")
+    if len(train_data) < config.batch_size * devices:
+        raise DatasetError(
+            f"{len(train_data)} training images do not fill one batch of {config.batch_size * devices}: "
+            "give more images or a smaller --batch-size"
+        )
+    if len(val_data) == 0:
+        raise DatasetError("the validation split is empty: the best epoch is chosen on it")
+    last = out / RESUME
+    if resume and not last.is_file():
+        raise CheckpointError(f"there is no {last} to resume from: leave out --resume to start anew")
+    if not resume and last.exists():
+        raise OutputError(f"{out} already holds a training run: continue it with --resume, or choose another --out")
+
+
+def _loss(kind: MaskKind, config: TrainingConfig):  # type: ignore[no-untyped-def]
+    function = person_loss if kind is MaskKind.COVERAGE else class_loss
+    return partial(function, dice_weight=config.dice_weight, boundary_weight=config.boundary_weight)
+
+
+def _train_loader(
+    data: SegmentationDataset, spec: ModelSpec, config: TrainingConfig, trainer: Trainer
+) -> DataLoader[tuple[Tensor, Tensor]]:
+    transform = TrainingTransform(spec.height, spec.width, data.mask_kind, config.augmentation)
+    sampler = EpochSampler(
+        len(data),
+        seed=config.seed,
+        batch_size=config.batch_size,
+        rank=trainer.global_rank,
+        world_size=trainer.world_size,
+    )
+    return DataLoader(
+        SeededDataset(TrainingDataset(data, transform), len(data), seed=config.seed),
+        batch_size=config.batch_size,
+        sampler=sampler,
+        num_workers=config.workers,
+        drop_last=True,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _callbacks(spec: ModelSpec, evaluation: EvaluationDataset, out: Path, config: TrainingConfig) -> list[Callback]:
+    count = min(_PICTURES, len(evaluation))
+    chosen = [evaluation[index * len(evaluation) // count] for index in range(count)]
+    pictures = MaskPictures(torch.stack([image for image, _ in chosen]), torch.stack([mask for _, mask in chosen]))
+    # The order matters: the first two look at the averaged weights, which the third puts back at the end.
+    return [
+        BestCheckpoint(out / CHECKPOINT, spec, {"recipe": config.to_dict()}),
+        pictures,
+        EMAWeightAveraging(decay=config.ema_decay),
+        ModelCheckpoint(out, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False),
+        LearningRateMonitor("step"),
+        RichProgressBar(),
+    ]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's advice about worker counts and loggers to itself; errors pass."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\..*")
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        yield
