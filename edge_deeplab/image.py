@@ -102,12 +102,16 @@ def write_image(path: Path, rgb: Rgb, *, quality: int = 92) -> None:
         ImageError: the ending belongs to no picture format that can be written.
         OutputError: the place cannot be written to.
     """
-    formats = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF"}
-    name = formats.get(path.suffix.lower())
-    if name is None:
-        raise ImageError(f"cannot write a picture as {path.name}: end its name in {', '.join(sorted(formats))}")
+    suffix = path.suffix.lower()
+    if suffix not in IMAGE_SUFFIXES:
+        raise ImageError(f"cannot write a picture as {path.name}: end its name in {', '.join(sorted(IMAGE_SUFFIXES))}")
+    name = {".jpg": "JPEG", ".tif": "TIFF"}.get(suffix, suffix[1:].upper())
     buffer = io.BytesIO()
-    Image.fromarray(rgb).save(buffer, format=name, quality=quality)
+    try:
+        Image.fromarray(rgb).save(buffer, format=name, quality=quality)
+    except (OSError, ValueError) as error:  # JPEG ends at 65,535 pixels a side, WebP at 16,383
+        size = f"{rgb.shape[1]}x{rgb.shape[0]}"
+        raise ImageError(f"cannot write {size} pixels as {path.name} ({error}): end its name in .png") from error
     write_bytes(path, buffer.getvalue())
 
 

@@ -40,7 +40,11 @@ class Segmenter:
         Raises:
             ImageError: another type or shape.
         """
-        return self._to_frame(self._run(rgb)[:, :, self._person], rgb)
+        return resize_map(self.coarse(rgb), *rgb.shape[:2])
+
+    def coarse(self, rgb: Rgb) -> NDArray[np.float32]:
+        """As :meth:`__call__`, at the network's own output size: for the frame loop, which stretches it later."""
+        return np.ascontiguousarray(self._run(rgb)[:, :, self._person])
 
     def probabilities(self, rgb: Rgb) -> NDArray[np.float32]:
         """As :meth:`__call__`, for every class: float32, HxWxC, in the order of the session's classes."""

@@ -1,0 +1,113 @@
+"""The subject, sharp, over its own background out of focus."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from demo_app.bokeh import BackgroundBlur
+from edge_deeplab.errors import ImageError, SpecError
+from edge_deeplab.image import Rgb
+
+
+class Compositor:
+    """Composes portraits frame by frame; its buffers are made at the first frame and reused while the size stays.
+
+    Fresh arrays of several megabytes cost page faults at every frame, more than the arithmetic in them.
+
+    Args:
+        strength: standard deviation of the blur in percent of the picture's diagonal, so that a photo and its
+            thumbnail look alike; 0 leaves the background as it is. 1 is about what video calls do.
+
+    Raises:
+        SpecError: a strength that is negative or not finite.
+    """
+
+    def __init__(self, strength: float = 1.0) -> None:
+        if not (math.isfinite(strength) and strength >= 0.0):
+            raise SpecError(f"blur strength {strength} does not exist: it is in percent of the diagonal, try 1.0")
+        self._strength = strength
+        self._stage: _Stage | None = None
+
+    def __call__(self, frame: Rgb, alpha: NDArray[np.float32]) -> Rgb:
+        """Compose one frame.
+
+        Args:
+            frame: RGB, uint8, HxWx3.
+            alpha: the subject's coverage, float32, 0..1, HxW of any size: it is stretched over the frame. A map at the
+                network's size is cheaper than one at the frame's.
+
+        Returns:
+            RGB, uint8, HxWx3. Where alpha is 1 it is the frame, to the bit. The next call overwrites it: copy it to
+            keep it.
+
+        Raises:
+            ImageError: a frame or an alpha of another shape or type.
+        """
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
+            raise ImageError(f"a frame must be RGB, uint8, HxWx3, and this one is {frame.dtype} {frame.shape}")
+        if alpha.dtype != np.float32 or alpha.ndim != 2 or alpha.size == 0:
+            raise ImageError(f"an alpha must be float32, HxW, and this one is {alpha.dtype} {alpha.shape}")
+        height, width = frame.shape[:2]
+        if self._stage is None or self._stage.out.shape != frame.shape:
+            self._stage = _Stage.of_size(height, width, self._strength / 100.0 * math.hypot(height, width))
+        return self._stage.compose(frame, alpha)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """The buffers for frames of one size."""
+
+    blur: BackgroundBlur
+    out: Rgb
+    subject: Rgb
+    coverage: NDArray[np.uint8]
+    coverage3: NDArray[np.uint8]
+
+    @staticmethod
+    def of_size(height: int, width: int, sigma: float) -> _Stage:
+        return _Stage(
+            blur=BackgroundBlur(height, width, sigma),
+            out=np.empty((height, width, 3), np.uint8),
+            subject=np.empty((height, width, 3), np.uint8),
+            coverage=np.empty((height, width), np.uint8),
+            coverage3=np.empty((height, width, 3), np.uint8),
+        )
+
+    def compose(self, frame: Rgb, alpha: NDArray[np.float32]) -> Rgb:
+        height, width = self.coverage.shape
+        given: NDArray[np.uint8] = cv2.convertScaleAbs(alpha, alpha=255.0)  # type: ignore[assignment]
+        background = self.blur(frame, given)
+        # Bicubic: stretched bilinearly, a bright spot shows the grid of the small picture.
+        cv2.resize(background, (width, height), dst=self.out, interpolation=cv2.INTER_CUBIC)
+        cv2.resize(given, (width, height), dst=self.coverage, interpolation=cv2.INTER_LINEAR)
+
+        left, top, columns, rows = cv2.boundingRect(self.coverage)
+        if columns == 0:
+            return self.out
+        box = np.s_[top : top + rows, left : left + columns]
+        mix(frame[box], self.out[box], self.coverage[box], self.subject[box], self.coverage3[box])
+        return self.out
+
+
+def mix(
+    subject: Rgb, background: Rgb, coverage: NDArray[np.uint8], spare: Rgb, spare_coverage: NDArray[np.uint8]
+) -> None:
+    """background <- coverage * subject + (1 - coverage) * background, in 8-bit arithmetic.
+
+    Args:
+        subject: RGB, uint8, HxWx3.
+        background: RGB, uint8, HxWx3; written over.
+        coverage: uint8, HxW; 255 is all subject, to the bit.
+        spare: HxWx3, uint8, for the subject's part.
+        spare_coverage: HxWx3, uint8.
+    """
+    cv2.merge((coverage, coverage, coverage), dst=spare_coverage)
+    cv2.multiply(subject, spare_coverage, dst=spare, scale=1.0 / 255.0)
+    cv2.bitwise_not(spare_coverage, dst=spare_coverage)
+    cv2.multiply(background, spare_coverage, dst=background, scale=1.0 / 255.0)
+    cv2.add(background, spare, dst=background)
