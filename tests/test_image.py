@@ -124,7 +124,7 @@ def test_truncated_picture_is_refused_by_name(
         read_rgb(path)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), name=st.sampled_from(["photo.jpg", "photo.png", "grey16.tif"]))
 def test_damaged_bytes_give_a_picture_or_an_image_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, name: str
