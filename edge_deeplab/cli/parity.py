@@ -40,7 +40,7 @@ def command(
     from edge_deeplab.cli.progress import image_progress
     from edge_deeplab.data.bundled import bundled_images
     from edge_deeplab.data.opening import open_dataset
-    from edge_deeplab.errors import DatasetError, ParityError
+    from edge_deeplab.errors import DatasetError, ModelFileError, ParityError
     from edge_deeplab.evaluation.parity import Contender, compare
     from edge_deeplab.evaluation.parity_images import DatasetImages, NamedImages, ParityImages
     from edge_deeplab.evaluation.report import write_report
@@ -54,6 +54,8 @@ def command(
     fallback = None if target is None else Target.parse(target)
 
     def target_of(path: Path) -> Target:
+        if not path.is_file():
+            raise ModelFileError(f"there is no model file {path}")
         if sidecar_path(path).exists():
             return load_artifact(path).target
         if fallback is None:
