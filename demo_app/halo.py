@@ -72,12 +72,22 @@ def exact_portrait(scene: Scene, sigma: float) -> Rgb:
         scene: a picture with its truth.
         sigma: standard deviation of the blur in pixels, applied in linear light.
     """
-    light = SRGB_TO_LINEAR[scene.background].astype(np.float32)
+    return _mixed(scene.frame, _linear_blur(scene.background, sigma), scene.alpha)
+
+
+def plain_portrait(scene: Scene, sigma: float, *, linear: bool = False) -> Rgb:
+    """What the effect is compared with: the frame over the full-size Gaussian blur of itself, subject and all.
+
+    Args:
+        scene: a picture with its truth, of which only frame and coverage are used.
+        sigma: standard deviation of the blur in pixels.
+        linear: blur in linear light rather than in sRGB codes.
+    """
+    if linear:
+        return _mixed(scene.frame, _linear_blur(scene.frame, sigma), scene.alpha)
     size = 2 * math.ceil(3 * sigma) + 1
-    blurred = np.rint(cv2.GaussianBlur(light, (size, size), sigma)).clip(0, LINEAR_TOP).astype(np.uint16)
-    codes = encode(blurred, np.empty(blurred.shape, np.uint8))
-    alpha = scene.alpha[:, :, None]
-    return np.rint(scene.frame * alpha + codes * (1.0 - alpha)).astype(np.uint8)
+    blurred: Rgb = cv2.GaussianBlur(scene.frame, (size, size), sigma)  # type: ignore[assignment]
+    return _mixed(scene.frame, blurred, scene.alpha)
 
 
 def halo_psnr(portrait: Rgb, scene: Scene, sigma: float) -> float:
@@ -95,6 +105,18 @@ def halo_psnr(portrait: Rgb, scene: Scene, sigma: float) -> float:
     ring = near & (scene.alpha == 0.0)
     error = portrait[ring].astype(np.float64) - exact_portrait(scene, sigma)[ring]
     return float(10.0 * np.log10(255.0**2 / max(float(np.mean(error**2)), 1e-12)))
+
+
+def _linear_blur(picture: Rgb, sigma: float) -> Rgb:
+    size = 2 * math.ceil(3 * sigma) + 1
+    light = cv2.GaussianBlur(SRGB_TO_LINEAR[picture].astype(np.float32), (size, size), sigma)
+    return encode(np.rint(light).clip(0, LINEAR_TOP).astype(np.uint16), np.empty_like(picture))
+
+
+def _mixed(subject: Rgb, background: Rgb, alpha: NDArray[np.float32]) -> Rgb:
+    share = alpha[:, :, None]
+    mixed: Rgb = np.rint(subject * share + background * (1.0 - share)).astype(np.uint8)
+    return mixed
 
 
 def _over(subject: Rgb, background: Rgb, alpha: NDArray[np.float32]) -> Rgb:

@@ -135,7 +135,7 @@ class VideoSource:
             )
         declared = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.total = round(declared) if path.suffix.lower() in _COUNTED_SUFFIXES and declared >= 1 else None
-        self.fps = _usable_fps(self._capture.get(cv2.CAP_PROP_FPS))
+        self.fps = usable_fps(self._capture.get(cv2.CAP_PROP_FPS))
 
     def __iter__(self) -> Iterator[Frame]:
         count = 0
@@ -179,7 +179,7 @@ class CameraSource:
             raise SourceError(
                 f"camera {index} cannot be opened: plug it in, close other programs that use it, or try another index"
             )
-        self.fps = _usable_fps(self._capture.get(cv2.CAP_PROP_FPS))
+        self.fps = usable_fps(self._capture.get(cv2.CAP_PROP_FPS))
 
     def __iter__(self) -> Iterator[Frame]:
         for rgb in _frames(self._capture):
@@ -210,5 +210,5 @@ def _frames(capture: cv2.VideoCapture) -> Iterator[Rgb]:
         yield cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr)  # type: ignore[misc]
 
 
-def _usable_fps(reported: float) -> float:
+def usable_fps(reported: float) -> float:
     return reported if math.isfinite(reported) and 1.0 <= reported <= 240.0 else ASSUMED_FPS

@@ -109,7 +109,7 @@ def write_image(path: Path, rgb: Rgb, *, quality: int = 92) -> None:
     buffer = io.BytesIO()
     try:
         Image.fromarray(rgb).save(buffer, format=name, quality=quality)
-    except (OSError, ValueError) as error:  # JPEG ends at 65,535 pixels a side, WebP at 16,383
+    except (OSError, ValueError) as error:  # JPEG ends at 65,500 pixels a side, WebP at 16,383
         size = f"{rgb.shape[1]}x{rgb.shape[0]}"
         raise ImageError(f"cannot write {size} pixels as {path.name} ({error}): end its name in .png") from error
     write_bytes(path, buffer.getvalue())
