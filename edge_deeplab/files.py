@@ -30,13 +30,17 @@ def output_error(path: Path, error: OSError) -> OutputError:
 
 
 def make_folder(path: Path) -> Path:
-    """Create a folder and its parents.
+    """Create a folder and its parents, and see that files can be written there.
+
+    Call it before the work whose results go there: a read-only folder is better known before than after.
 
     Raises:
-        OutputError: it cannot be created.
+        OutputError: it cannot be created or written to.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
     except OSError as error:
         raise output_error(path, error) from error
     return path
@@ -52,8 +56,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the place cannot be written to.
     """
-    make_folder(path.parent)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
@@ -61,8 +65,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        temporary.chmod(0o644)
+        temporary.replace(path)
     except OSError as error:
         raise output_error(path, error) from error
     finally:

@@ -1,0 +1,106 @@
+"""Model files that are none: text, truncated, of another network. One line, status 1, nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge_deeplab.checkpoint import load_checkpoint, save_checkpoint
+from edge_deeplab.spec import ModelSpec, NetworkSpec
+
+Refuses = Callable[..., str]
+
+
+@pytest.fixture
+def other_architecture(small_checkpoint: Path, tmp_path: Path) -> Path:
+    """A checkpoint whose header tells of wider layers than its weights have."""
+    checkpoint = load_checkpoint(small_checkpoint)
+    network = NetworkSpec(width_multiplier=0.35, aspp_channels=64, decoder_channels=32, skip_channels=16)
+    path = tmp_path / "other.safetensors"
+    save_checkpoint(path, ModelSpec(network=network, height=96, width=96), checkpoint.weights)
+    return path
+
+
+def truncated(path: Path, part: float, folder: Path) -> Path:
+    """The first ``part`` of a file."""
+    content = path.read_bytes()
+    cut = folder / f"cut{path.suffix}"
+    cut.write_bytes(content[: int(part * len(content))])
+    return cut
+
+
+PARTS = [0.0, 1e-5, 1e-3, 0.1, 0.5, 0.9, 0.999]
+
+
+@pytest.mark.parametrize("suffix", [".tflite", ".onnx", ".safetensors", ".txt"])
+@pytest.mark.parametrize("command", ["portrait", "evaluate", "parity"])
+def test_a_text_file(refuses: Refuses, tmp_path: Path, photo: Path, model: Path, command: str, suffix: str) -> None:
+    text = tmp_path / f"notes{suffix}"
+    text.write_text("to do: buy milk\n" * 1000)
+    assert text.name in refuses(*_words(command, text, photo, model, tmp_path))
+
+
+def test_a_text_file_as_a_checkpoint_to_convert(refuses: Refuses, tmp_path: Path) -> None:
+    text = tmp_path / "notes.safetensors"
+    text.write_text("to do: buy milk\n" * 1000)
+    assert text.name in refuses("convert", text, "--target", "onnx", "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize("command", ["portrait", "evaluate", "parity"])
+def test_no_such_file(refuses: Refuses, tmp_path: Path, photo: Path, model: Path, command: str) -> None:
+    assert "there is no" in refuses(*_words(command, tmp_path / "gone.tflite", photo, model, tmp_path))
+
+
+def test_a_missing_file_is_called_missing_before_its_sidecar_is(refuses: Refuses, tmp_path: Path, model: Path) -> None:
+    assert "there is no" in refuses("parity", model, tmp_path / "gone.tflite")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_truncated_tflite_file(refuses: Refuses, tmp_path: Path, photo: Path, model: Path, part: float) -> None:
+    cut = truncated(model, part, tmp_path)
+    assert cut.name in refuses("portrait", photo, "-o", tmp_path / "out.png", "--model", cut)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_truncated_checkpoint(refuses: Refuses, tmp_path: Path, small_checkpoint: Path, part: float) -> None:
+    cut = truncated(small_checkpoint, part, tmp_path)
+    assert cut.name in refuses("convert", cut, "--target", "onnx", "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize("command", ["portrait", "evaluate", "parity", "convert"])
+def test_a_checkpoint_of_another_architecture(
+    refuses: Refuses, tmp_path: Path, photo: Path, model: Path, other_architecture: Path, command: str
+) -> None:
+    if command == "convert":
+        words: list[object] = ["convert", other_architecture, "--target", "onnx", "--out", tmp_path / "out"]
+    else:
+        words = _words(command, other_architecture, photo, model, tmp_path)
+    line = refuses(*words)
+    assert other_architecture.name in line
+    assert "aspp" in line
+
+
+def test_the_sidecar_of_another_file(refuses: Refuses, tmp_path: Path, photo: Path, model: Path) -> None:
+    mine = tmp_path / model.name
+    mine.write_bytes(model.read_bytes())
+    mine.with_name(mine.name + ".json").write_text('{"version": 1}')
+    assert "sidecar" in refuses("portrait", photo, "-o", tmp_path / "out.png", "--model", mine)
+
+
+def _words(command: str, bad: Path, photo: Path, good: Path, folder: Path) -> list[object]:
+    match command:
+        case "portrait":
+            return ["portrait", photo, "-o", folder / "out.png", "--model", bad]
+        case "evaluate":
+            _pair(photo, folder)
+            return ["evaluate", bad, "--data", folder / "data"]
+        case _:
+            return ["parity", good, bad, "--target", "tflite-int8"]
+
+
+def _pair(photo: Path, folder: Path) -> None:
+    for name in ("images", "masks"):
+        (folder / "data" / name).mkdir(parents=True)
+        (folder / "data" / name / "a.png").write_bytes(photo.read_bytes())
