@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import click
@@ -75,7 +76,9 @@ def command(
     except ImportError as error:
         raise MissingExtraError(error.name or "lightning", "train", "training") from error
 
+    from edge_deeplab.cli.progress import image_progress
     from edge_deeplab.data.opening import open_dataset
+    from edge_deeplab.data.subset import check_dataset
     from edge_deeplab.data.transforms import Augmentation
     from edge_deeplab.models.deeplab import build_network
     from edge_deeplab.spec import ModelSpec, NetworkSpec
@@ -87,8 +90,18 @@ def command(
     names = tuple(name.strip() for name in classes.split(","))
     train_data = open_dataset(data, split=train_split, classes=names)
     val_data = open_dataset(data, split=val_split, classes=names)
-    if skip_bad:
-        train_data, val_data = _without_bad(train_data), _without_bad(val_data)
+    # Read everything once: a broken photo is better found now than in the middle of the night.
+    with image_progress("checking the photos") as progress:
+        total = len(train_data) + len(val_data)
+        done = count(1)
+        train_data, bad_train = check_dataset(
+            train_data, skip_bad=skip_bad, advance=lambda: progress(next(done), total)
+        )
+        val_data, bad_val = check_dataset(val_data, skip_bad=skip_bad, advance=lambda: progress(next(done), total))
+    for skipped in (*bad_train, *bad_val):
+        click.echo(f"left out: {skipped.reason}", err=True)
+    if bad_train or bad_val:
+        click.echo(f"{len(bad_train) + len(bad_val)} of {total} photos left out", err=True)
     spec = ModelSpec(
         network=NetworkSpec(
             width_multiplier=width,

@@ -32,12 +32,12 @@ class ASPP(nn.Module):
     ) -> None:
         super().__init__()
         branches: list[nn.Module] = [ConvBNAct(in_channels, channels, 1)]
-        for rate in rates:
-            branches.append(
-                SeparableConv(in_channels, channels, dilation=rate)
-                if separable
-                else ConvBNAct(in_channels, channels, 3, dilation=rate)
-            )
+        branches.extend(
+            SeparableConv(in_channels, channels, dilation=rate)
+            if separable
+            else ConvBNAct(in_channels, channels, 3, dilation=rate)
+            for rate in rates
+        )
         if image_pooling:
             branches.append(ImagePooling(in_channels, channels))
         self.branches = nn.ModuleList(branches)

@@ -132,9 +132,7 @@ def _read_npz(path: Path) -> list[_FoldedLayer]:
     return layers
 
 
-def _normalized_input(
-    layers: list[_FoldedLayer], mean: Sequence[float], std: Sequence[float]
-) -> list[_FoldedLayer]:
+def _normalized_input(layers: list[_FoldedLayer], mean: Sequence[float], std: Sequence[float]) -> list[_FoldedLayer]:
     if not layers or layers[0].weight.shape[1] != 3:
         return layers  # _check_layers refuses it by name
     stem = layers[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import pickle
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,10 +16,10 @@ import torch
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import (
     Callback,
-    EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
     RichProgressBar,
+    WeightAveraging,
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
@@ -152,6 +154,14 @@ def _check(
     last = out / RESUME
     if resume and not last.is_file():
         raise CheckpointError(f"there is no {last} to resume from: leave out --resume to start anew")
+    if resume:
+        try:
+            torch.load(last, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+            raise CheckpointError(
+                f"{last} is damaged ({' '.join(str(error).split())[:200]}): start anew in another folder"
+                f"or go on from {CHECKPOINT}"
+            ) from error
     if not resume and last.exists():
         raise OutputError(f"{out} already holds a training run: continue it with --resume, or choose another --out")
 
@@ -190,16 +200,28 @@ def _callbacks(spec: ModelSpec, evaluation: EvaluationDataset, out: Path, config
     return [
         BestCheckpoint(out / CHECKPOINT, spec, {"recipe": config.to_dict()}),
         pictures,
-        EMAWeightAveraging(decay=config.ema_decay),
+        WeightAveraging(avg_fn=partial(_moving_average, decay=config.ema_decay)),
         ModelCheckpoint(out, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False),
         LearningRateMonitor("step"),
         RichProgressBar(),
     ]
 
 
+def _moving_average(average: Tensor, current: Tensor, updates: Tensor | int, *, decay: float) -> Tensor:
+    """An exponential moving average whose decay grows with its age, so that it forgets the random start quickly.
+
+    min(decay, (1 + n) / (10 + n)) after n updates, as TensorFlow's ExponentialMovingAverage has it: with a constant
+    0.998 half of a short run's average would still be the untrained network.
+    """
+    if not average.is_floating_point():  # BatchNorm's counter of batches
+        return current
+    return torch.lerp(average, current, 1.0 - min(decay, (1 + int(updates)) / (10 + int(updates))))
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Lightning's advice about worker counts and loggers to itself; errors pass."""
+    """Keep Lightning's advice about worker counts, loggers and devices to itself; errors pass."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\..*")
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -21,7 +21,10 @@ _LOW_LEVEL_STRIDE = 4
 
 
 class InvertedResidual(nn.Module):
-    """Expand by a 1x1, filter by a depthwise 3x3, project by a linear 1x1; add where the shape allows it (section 3.3)."""
+    """Expand by a 1x1, filter by a depthwise 3x3, project by a linear 1x1 (section 3.3).
+
+    The input is added where the shape allows it.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, *, expansion: int, stride: int, dilation: int) -> None:
         super().__init__()
@@ -63,9 +66,7 @@ class MobileNetV2(nn.Module):
                     step, dilation = 1, dilation * 2
                 stride *= step
                 blocks.append(
-                    InvertedResidual(
-                        channels, out_channels, expansion=expansion, stride=step, dilation=block_dilation
-                    )
+                    InvertedResidual(channels, out_channels, expansion=expansion, stride=step, dilation=block_dilation)
                 )
                 channels = out_channels
             if stride == _LOW_LEVEL_STRIDE:

@@ -1,0 +1,213 @@
+"""Whole runs on a few small pictures: learning, resuming, surviving a kill, two processes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edge_deeplab.checkpoint import load_checkpoint
+from edge_deeplab.data.sample import MaskKind, Sample
+from edge_deeplab.data.transforms import Augmentation
+from edge_deeplab.errors import CheckpointError, DatasetError, OutputError
+from edge_deeplab.models.deeplab import DeepLab, build_network
+from edge_deeplab.spec import ModelSpec, NetworkSpec
+from edge_deeplab.training.config import OptimizerKind, TrainingConfig
+from edge_deeplab.training.run import RESUME, train
+
+_SPEC = ModelSpec(
+    network=NetworkSpec(width_multiplier=0.35, aspp_channels=16, decoder_channels=16, skip_channels=8),
+    height=32,
+    width=32,
+)
+_CONFIG = TrainingConfig(
+    epochs=3,
+    batch_size=4,
+    precision="32-true",
+    workers=0,
+    warmup_steps=2,
+    ema_decay=0.5,
+    freeze_batchnorm_epochs=0,
+    augmentation=Augmentation(blur=0.0),
+)
+
+
+class Discs:
+    """Red discs on noise, with their coverage: drawn from the index, so that each access gives the same."""
+
+    classes = ("person",)
+    mask_kind = MaskKind.COVERAGE
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> Sample:
+        if index >= self._count:
+            raise IndexError(index)
+        random = np.random.default_rng(index)
+        image = random.integers(0, 120, (40, 40, 3), dtype=np.uint8)
+        y, x = np.mgrid[:40, :40]
+        row, column, radius = random.uniform(10, 30), random.uniform(10, 30), random.uniform(6, 12)
+        inside = (y - row) ** 2 + (x - column) ** 2 < radius**2
+        image[inside] = (220, 40, 30)
+        return Sample(str(index), "discs", image, (inside * 255).astype(np.uint8))
+
+
+def _network() -> DeepLab:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        return build_network(_SPEC.network)
+
+
+def _run(out: Path, config: TrainingConfig = _CONFIG, **settings: object) -> Path:
+    return train(_network(), _SPEC, Discs(16), Discs(4), out, config, accelerator="cpu", **settings)  # type: ignore[arg-type]
+
+
+def _resume_state(out: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(out / RESUME, weights_only=True)["current_model_state"]
+    return state
+
+
+def _assert_same(first: Path, second: Path) -> None:
+    one, other = _resume_state(first), _resume_state(second)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three epochs in one go."""
+    out = tmp_path_factory.mktemp("straight")
+    _run(out)
+    return out
+
+
+def test_a_run_learns_and_leaves_a_checkpoint(tmp_path: Path) -> None:
+    config = replace(_CONFIG, epochs=12, learning_rate=5e-3, backbone_rate=1.0)
+    notes = load_checkpoint(_run(tmp_path, config)).notes
+    assert notes["val_iou"] > 0.5  # a blank or a full mask has at most 0.25 on these discs
+    assert notes["recipe"]["learning_rate"] == 5e-3
+    assert (tmp_path / "metrics.csv").read_text().count("\n") > 12
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_resuming_is_as_if_nothing_had_happened(straight: Path, tmp_path: Path) -> None:
+    _run(tmp_path, stop_after=2)
+    torch.rand(7)  # whatever else the process did in between
+    _run(tmp_path, resume=True)
+    _assert_same(straight, tmp_path)
+    assert (
+        load_checkpoint(tmp_path / "model.safetensors").notes == load_checkpoint(straight / "model.safetensors").notes
+    )
+
+
+def test_the_same_seed_gives_the_same_run(straight: Path, tmp_path: Path) -> None:
+    _run(tmp_path)
+    _assert_same(straight, tmp_path)
+    _run(tmp_path / "other", replace(_CONFIG, seed=2))
+    with pytest.raises(AssertionError):
+        _assert_same(straight, tmp_path / "other")
+
+
+_SCRIPT = """
+import sys, importlib.util
+from pathlib import Path
+spec = importlib.util.spec_from_file_location("runs", sys.argv[1])
+runs = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(runs)
+{body}
+"""
+
+
+def _python(body: str, *arguments: str, launcher: tuple[str, ...] = ()) -> list[str]:
+    script = Path(arguments[0]) / "script.py"
+    script.write_text(_SCRIPT.format(body=body))
+    return [sys.executable, *launcher, str(script), __file__, *arguments]
+
+
+def test_a_killed_run_resumes(straight: Path, tmp_path: Path) -> None:
+    """Kill it hard in the middle of the second or third epoch, and go on."""
+    out = tmp_path / "run"
+    command = _python("runs._run(Path(sys.argv[3]))", str(tmp_path), str(out))
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 300
+    while not (out / RESUME).exists():
+        assert process.poll() is None, process.communicate()[1].decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    _run(out, resume=True)
+    _assert_same(straight, out)
+
+
+def test_two_processes_take_the_same_step_as_one(tmp_path: Path) -> None:
+    """One SGD step under torchrun with two CPU processes (gloo) equals one with the whole batch.
+
+    The step is the gradient times the rate, so equal weights are equal gradients. BatchNorm keeps its statistics,
+    because each process would otherwise normalize by its own half of the batch.
+    """
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    body = "runs._one_step(Path(sys.argv[2]) / 'run', devices=2)"
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    result = subprocess.run(
+        _python(body, str(tmp_path / "two"), launcher=launcher), capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    _one_step(tmp_path / "one" / "run", devices=1)
+    one, two = (_resume_state(tmp_path / name / "run") for name in ("one", "two"))
+    start = {f"network.{name}": value for name, value in _network().state_dict().items()}
+    moved = [name for name in one if not torch.equal(one[name], start[name])]
+    assert len(moved) > 100
+    for name in moved:
+        torch.testing.assert_close(two[name] - start[name], one[name] - start[name], rtol=1e-3, atol=1e-7)
+
+
+def _one_step(out: Path, *, devices: int) -> None:
+    config = replace(
+        _CONFIG,
+        epochs=1,
+        batch_size=16 // devices,
+        optimizer=OptimizerKind.SGD,
+        learning_rate=0.1,
+        warmup_steps=0,
+        clip=1e9,
+        freeze_batchnorm_epochs=1,
+    )
+    _run(out, config, devices=devices)
+
+
+def test_a_frozen_backbone_stands_still(tmp_path: Path) -> None:
+    _run(tmp_path, replace(_CONFIG, freeze_epochs=2), stop_after=2)
+    start = _network().state_dict()
+    trained = _resume_state(tmp_path)
+    for name, value in start.items():
+        same = torch.equal(trained[f"network.{name}"], value)
+        assert same or not name.startswith("backbone."), name
+    assert not torch.equal(trained["network.classifier.weight"], start["classifier.weight"])
+    _run(tmp_path, replace(_CONFIG, freeze_epochs=2), resume=True)
+    stem = _resume_state(tmp_path)["network.backbone.stem.conv.weight"]
+    assert not torch.equal(stem, start["backbone.stem.conv.weight"])
+
+
+def test_what_cannot_be_trained_is_refused(straight: Path, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="--resume"):
+        _run(straight)
+    with pytest.raises(CheckpointError, match="leave out --resume"):
+        _run(tmp_path, resume=True)
+    with pytest.raises(DatasetError, match="do not fill one batch of 64"):
+        _run(tmp_path, replace(_CONFIG, batch_size=64))
+    (tmp_path / RESUME).write_bytes((straight / RESUME).read_bytes()[:-1000])
+    with pytest.raises(CheckpointError, match=r"last\.ckpt"):
+        _run(tmp_path, resume=True)
