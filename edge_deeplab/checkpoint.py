@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_deeplab.errors import CheckpointError, MissingExtraError, SpecError
-from edge_deeplab.files import atomic_path, sha256
+from edge_deeplab.files import sha256, write_bytes
 from edge_deeplab.spec import ModelSpec
 
 _KEY = "edge_deeplab"
@@ -59,15 +59,15 @@ def save_checkpoint(
         OutputError: the place cannot be written to.
         MissingExtraError: safetensors is not installed.
     """
-    save_file = _safetensors().save_file
+    save = _safetensors().save
     stored = {
         # Not np.ascontiguousarray: it turns the counters of BatchNorm, which are 0-dimensional, into vectors.
         name: np.asarray(value, dtype=np.float16 if half and value.dtype == np.float32 else value.dtype, order="C")
         for name, value in sorted(weights.items())
     }
     header = {_KEY: json.dumps({"spec": spec.to_dict(), "notes": dict(notes or {})}, sort_keys=True)}
-    with atomic_path(path) as temporary:
-        save_file(stored, temporary, metadata=header)
+    # Not save_file: on a full disk it raises an error of its own instead of the system's.
+    write_bytes(path, save(stored, metadata=header))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -108,9 +108,9 @@ class _Safetensors:
 
     def __init__(self) -> None:
         from safetensors import SafetensorError, safe_open
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
-        self.SafetensorError, self.safe_open, self.save_file = SafetensorError, safe_open, save_file
+        self.SafetensorError, self.safe_open, self.save = SafetensorError, safe_open, save
 
 
 def _safetensors() -> _Safetensors:
