@@ -38,19 +38,15 @@ def command(
 
     from edge_deeplab.artifact import load_artifact, sidecar_path
     from edge_deeplab.cli.progress import image_progress
-    from edge_deeplab.data.bundled import bundled_images
-    from edge_deeplab.data.opening import open_dataset
-    from edge_deeplab.errors import DatasetError, ModelFileError, ParityError
+    from edge_deeplab.errors import ModelFileError, ParityError
     from edge_deeplab.evaluation.parity import Contender, compare
-    from edge_deeplab.evaluation.parity_images import DatasetImages, NamedImages, ParityImages
+    from edge_deeplab.evaluation.parity_images import parity_images
     from edge_deeplab.evaluation.report import write_report
     from edge_deeplab.evaluation.tables import parity_tables
     from edge_deeplab.files import make_folder
     from edge_deeplab.runtime.opening import open_session
     from edge_deeplab.spec import Target
 
-    if data is None and split is not None:
-        raise DatasetError(f"the bundled photos have no split {split!r}: give --data as well")
     fallback = None if target is None else Target.parse(target)
 
     def target_of(path: Path) -> Target:
@@ -76,12 +72,7 @@ def command(
 
         judged = contender(reference, None)
         candidates = [contender(path, target_of(path)) for path in models]
-        classes = judged.session.classes
-        images: ParityImages = (
-            NamedImages(bundled_images())
-            if data is None
-            else DatasetImages(open_dataset(data, split=split, classes=classes), classes)
-        )
+        images = parity_images(data, split, judged.session.classes)
         with image_progress("comparing") as progress:
             report = compare(judged, candidates, images, progress=progress)
         console = Console()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+from edge_deeplab.data.bundled import bundled_images
+from edge_deeplab.data.opening import open_dataset
 from edge_deeplab.data.sample import SegmentationDataset
+from edge_deeplab.errors import DatasetError
 from edge_deeplab.evaluation.labels import ClassMap, Labels, labels_for
 from edge_deeplab.image import Rgb
 
@@ -77,3 +81,21 @@ class DatasetImages:
     def __getitem__(self, index: int, /) -> ParityImage:
         sample = self._dataset[index]
         return ParityImage(sample.id, sample.image, sample.source, self.labels.truth(sample.mask))
+
+
+def parity_images(data: Path | None, split: str | None, classes: Sequence[str]) -> ParityImages:
+    """The pictures of a data set with their masks; without one, the bundled pictures.
+
+    Args:
+        data: folder of a data set, or None.
+        split: of the data set; None for all of it.
+        classes: of the models.
+
+    Raises:
+        DatasetError: a split without a data set, or a data set that cannot be opened.
+    """
+    if data is None:
+        if split is not None:
+            raise DatasetError(f"the bundled photos have no split {split!r}: give --data as well")
+        return NamedImages(bundled_images())
+    return DatasetImages(open_dataset(data, split=split, classes=classes), classes)

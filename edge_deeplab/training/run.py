@@ -65,7 +65,7 @@ def train(
     """Train ``network`` and write ``out/model.safetensors``: the averaged weights of the best epoch.
 
     Beside it: ``last.ckpt`` (everything that ``resume`` needs, written whole after each epoch, so that a kill costs
-    at most one epoch), ``config.json``, ``metrics.csv`` (curves) and TensorBoard's files.
+    at most one epoch), ``config.json``, ``curves/version_N/metrics.csv`` and TensorBoard's files, a version a start.
 
     Args:
         network: changed in place; pretrained where wanted.
@@ -113,7 +113,8 @@ def train(
             max_epochs=stop_after or config.epochs,
             gradient_clip_val=config.clip,
             callbacks=_callbacks(spec, evaluation, out, config),
-            logger=[TensorBoardLogger(out, name="", version="tensorboard"), CSVLogger(out, name="", version="")],
+            # Each start writes a version of its own, so that a resumed run keeps the curves of its beginning.
+            logger=[TensorBoardLogger(out, name="tensorboard"), CSVLogger(out, name="curves")],
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
             log_every_n_steps=20,

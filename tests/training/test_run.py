@@ -97,8 +97,8 @@ def test_a_run_learns_and_leaves_a_checkpoint(tmp_path: Path) -> None:
     notes = load_checkpoint(_run(tmp_path, config)).notes
     assert notes["val_iou"] > 0.5  # a blank or a full mask has at most 0.25 on these discs
     assert notes["recipe"]["learning_rate"] == 5e-3
-    assert (tmp_path / "metrics.csv").read_text().count("\n") > 12
-    assert list((tmp_path / "tensorboard").iterdir())
+    assert (tmp_path / "curves/version_0/metrics.csv").read_text().count("\n") > 12
+    assert list((tmp_path / "tensorboard/version_0").iterdir())
 
 
 def test_resuming_is_as_if_nothing_had_happened(straight: Path, tmp_path: Path) -> None:
