@@ -116,9 +116,11 @@ def _import_error(error: ImportError) -> str:
 
 
 def _system_error(error: OSError) -> str:
-    place = f"{error.filename}: " if error.filename else ""
-    cure = ": free some space, or set TMPDIR to a folder with more" if error.errno == errno.ENOSPC else ""
-    return f"{place}{error.strerror or error}{cure}"
+    place = error.filename2 or error.filename  # of a copy, the second is where it goes
+    reason = error.strerror or str(error)
+    if error.errno == errno.ENOSPC:
+        reason = "the disk is full: free some space or write elsewhere (temporary files go to TMPDIR)"
+    return f"{place}: {reason}" if place else reason
 
 
 if __name__ == "__main__":
