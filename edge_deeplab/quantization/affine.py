@@ -114,7 +114,7 @@ def symmetric_scales(weights: Floats, axis: int) -> NDArray[np.float32]:
     if not np.isfinite(weights).all():
         raise ValueError("a weight is not finite")
     peaks = np.abs(np.moveaxis(np.asarray(weights, np.float64), axis, 0)).reshape(weights.shape[axis], -1).max(axis=1)
-    scales = (peaks / WEIGHT_MAX).astype(np.float32)
+    scales: NDArray[np.float32] = (peaks / WEIGHT_MAX).astype(np.float32)
     usable = scales >= np.finfo(np.float32).tiny
     scales[~usable] = scales[usable].max() if usable.any() else 1.0
     return scales

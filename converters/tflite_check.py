@@ -1,0 +1,223 @@
+"""What an int8 TFLite file must be, checked on the file itself: its numbers, its types, how it runs.
+
+The file is read back as a stranger would read it; nothing is taken from the writer but which tensor is which layer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+from torch import Tensor, fx
+
+from converters.tflite_match import MOVES, Match, MatchedConvolution, tensor_values
+from converters.tflite_schema import constant, op_name, read_model
+from edge_deeplab.errors import ConversionError
+from edge_deeplab.quantization.affine import (
+    INT8_MAX,
+    INT8_MIN,
+    bias_scales,
+    quantize,
+    quantize_bias,
+    quantize_weights,
+)
+from edge_deeplab.quantization.graph import QuantizationGraph
+from edge_deeplab.quantization.ranges import QuantRanges
+from edge_deeplab.quantization.simulate import simulate
+from edge_deeplab.runtime.native_log import without_info_lines
+from edge_deeplab.runtime.tflite_file import TfliteGraph
+from edge_deeplab.spec import IoType
+
+_WORDS = {IoType.UINT8: "UINT8", IoType.INT8: "INT8", IoType.FLOAT32: "FLOAT32"}
+_BORDERS = ("QUANTIZE", "DEQUANTIZE")
+
+
+def check_numbers(data: bytes, graph: QuantizationGraph, ranges: QuantRanges, matched: Match) -> None:
+    """Every scale, zero point, integer weight and integer bias of the file is the ranges' own, to the last bit.
+
+    Raises:
+        ConversionError: one is not; the message names the layer.
+    """
+    model = read_model(data)
+    subgraph = model.subgraphs[0]
+    for index, name in matched.activations.items():
+        affine = ranges.activation(name).affine
+        parameters = subgraph.tensors[index].quantization
+        if list(parameters.scale) != [np.float32(affine.scale)] or list(parameters.zeroPoint) != [affine.zero_point]:
+            raise ConversionError(
+                f"{name} was written with scale {list(parameters.scale)} and zero point {list(parameters.zeroPoint)}, "
+                f"not {affine.scale} and {affine.zero_point}"
+            )
+    seen = set()
+    for operator in subgraph.operators:
+        entry = matched.convolutions.get(int(operator.outputs[0]))
+        if entry is not None:
+            _check_layer(model, operator, entry, graph, ranges)
+            seen.add(entry.layer.name)
+    missing = {layer.name for layer in graph.convolutions} - seen
+    if missing:
+        raise ConversionError(f"the int8 file lacks {', '.join(sorted(missing))}")
+
+
+def check_integer(graph: TfliteGraph, io: IoType) -> None:
+    """Integer kernels from end to end.
+
+    Raises:
+        ConversionError: a float tensor inside, a QUANTIZE or DEQUANTIZE anywhere but at the two ends, or another input
+            or output type than ``io``.
+    """
+    ends = (*graph.inputs, *graph.outputs)
+    if [tensor.type for tensor in ends] != [_WORDS[io]] * 2:
+        raise ConversionError(f"the file's input and output are {[tensor.type for tensor in ends]}, not {_WORDS[io]}")
+    for operator in graph.operators:
+        for tensor in (*operator.inputs, *operator.outputs):
+            if tensor not in ends and tensor.type not in ("INT8", "INT32"):
+                raise ConversionError(f"the tensor {tensor.name} inside the int8 file is {tensor.type}")
+    borders = [place for place, operator in enumerate(graph.operators) if operator.name in _BORDERS]
+    wanted = [] if io is IoType.INT8 else [0, len(graph.operators) - 1]
+    if borders != wanted:
+        raise ConversionError(f"QUANTIZE or DEQUANTIZE stand at the places {borders}, and only {wanted} is wanted")
+
+
+def check_delegation(int8_data: bytes) -> None:
+    """XNNPACK executes everything in one partition; except a softmax at the end, which it has for floats only.
+
+    Args:
+        int8_data: the file with int8 input and output. The conversions at the two ends of a uint8 file are LiteRT's
+            own, outside of the partition.
+
+    Raises:
+        ConversionError: several partitions, or operators outside.
+    """
+    try:
+        with without_info_lines():
+            interpreter: Any = Interpreter(model_content=int8_data)
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ConversionError(f"LiteRT refuses the int8 file that was written: {error}") from error
+    nodes = interpreter._get_ops_details()
+    parts = [node for node in nodes if node["op_name"] == "DELEGATE"]
+    operators = [node for node in nodes if node["op_name"] != "DELEGATE"]
+    end = operators.pop() if operators[-1]["op_name"] == "SOFTMAX" else None
+    (last,) = operators[-1]["outputs"] if end is None else end["inputs"]
+    computed = {int(index) for node in operators for index in node["outputs"]}
+    whole = (
+        len(parts) == 1 and list(parts[0]["outputs"]) == [last] and computed.isdisjoint(map(int, parts[0]["inputs"]))
+    )
+    if not whole:
+        raise ConversionError(f"XNNPACK splits the int8 file into {len(parts)} partitions, or leaves operators out")
+
+
+def check_execution(
+    int8_data: bytes, graph: QuantizationGraph, ranges: QuantRanges, matched: Match, pixels: NDArray[np.uint8]
+) -> None:
+    """Every kernel of the file gives what the simulation gives from the same integers.
+
+    Each layer is compared on the inputs that XNNPACK itself computed, so that a difference is one of this layer and not
+    the echo of an earlier one. Convolutions must be equal to the last bit; a resize, a sum, a mean or a sigmoid may be
+    off by one step, because XNNPACK has them in fixed point.
+
+    Args:
+        int8_data: the file with int8 input and output.
+        graph: the float network.
+        ranges: its ranges.
+        matched: which tensor is which point.
+        pixels: RGB, uint8, HxWx3, of the network's size.
+
+    Raises:
+        ConversionError: a layer computes something else; the message names it.
+    """
+    moved = _moved_tensors(int8_data)
+    values = tensor_values(int8_data, (pixels.astype(np.int16) + INT8_MIN).astype(np.int8))
+    integers = {name: values[index] for index, name in matched.activations.items() if index not in moved}
+    _Following(graph, ranges, integers).run_pixels(pixels)
+
+
+class _Following(fx.Interpreter):
+    """Runs the simulation in float64, compares each point with the file's integers, and goes on with the latter."""
+
+    def __init__(self, graph: QuantizationGraph, ranges: QuantRanges, integers: dict[str, NDArray[Any]]) -> None:
+        super().__init__(simulate(graph, ranges).double())
+        self.extra_traceback = False  # an error's message stays as it was raised
+        self._ranges = ranges
+        self._integers = integers
+        self._points = {f"{point.node}_quantized": point.name for point in graph.points}
+        self._layers = {layer.output: layer for layer in graph.convolutions}
+
+    def run_pixels(self, pixels: NDArray[np.uint8]) -> None:
+        with torch.no_grad():
+            self.run(torch.from_numpy(pixels.astype(np.float64) / 255).permute(2, 0, 1)[None])
+
+    def run_node(self, n: fx.Node) -> Any:
+        name = self._points.get(n.name)
+        # A point without a tensor of its own in the file (a concatenation of one) has nothing to be compared with.
+        if name is None or name not in self._integers:
+            return super().run_node(n)
+        (before,), _ = self.fetch_args_kwargs_from_env(n)
+        affine = self._ranges.activation(name).affine
+        found = torch.from_numpy(self._integers[name]).permute(0, 3, 1, 2).double()
+        layer = self._layers.get(name)
+        if layer is None:
+            expected, slack = torch.from_numpy(quantize(before.numpy(), affine)).double(), 1
+        else:
+            expected, slack = self._requantized(before, name), 0
+        difference = (expected - found).abs()
+        if difference.max() > slack:
+            raise ConversionError(
+                f"{name} computes something else in the int8 file than in the simulation: "
+                f"{int((difference > slack).sum())} of {difference.numel()} values differ, by up to "
+                f"{int(difference.max())} steps"
+            )
+        return (found - affine.zero_point) * affine.scale
+
+    def _requantized(self, before: Tensor, name: str) -> Tensor:
+        """A convolution's sums brought to its output's scale as XNNPACK does it: in float32, halves to even.
+
+        The sums are integers times s_in * s_w, exactly recovered from float64; the rectifier before the rounding gives
+        the same as XNNPACK's clamp behind it, because rounding is monotonic.
+        """
+        layer, output = self._layers[name], self._ranges.activation(name).affine
+        source = np.float32(self._ranges.activation(layer.input).affine.scale)
+        weights = self._ranges.weight(layer.name).array()
+        steps = torch.from_numpy(np.float64(source) * weights.astype(np.float64))[None, :, None, None]
+        factors = torch.from_numpy(source * weights / np.float32(output.scale))[None, :, None, None]
+        sums = torch.round(before / steps).float()
+        return (torch.round(sums * factors) + output.zero_point).clamp(INT8_MIN, INT8_MAX).double()
+
+
+def _check_layer(
+    model: Any, operator: Any, entry: MatchedConvolution, graph: QuantizationGraph, ranges: QuantRanges
+) -> None:
+    layer, conv = entry.layer, graph.conv(entry.layer)
+    assert conv.bias is not None
+    tensors = model.subgraphs[0].tensors
+    kernel, offset = (tensors[int(operator.inputs[place])] for place in (1, 2))
+    scales = ranges.weight(layer.name).array()
+    steps = bias_scales(ranges.activation(layer.input).affine.scale, scales)
+    weights = quantize_weights(conv.weight.detach().numpy(), scales, 0).transpose(entry.permutation)
+    bias = quantize_bias(conv.bias.detach().numpy(), steps)
+    for what, equal in (
+        ("weights", _same(constant(model, kernel, np.int8), weights)),
+        ("scales of the weights", np.array_equal(kernel.quantization.scale, scales)),
+        ("axis of the scales", kernel.quantization.quantizedDimension == entry.axis),
+        ("zero points of the weights", not np.any(kernel.quantization.zeroPoint)),
+        ("biases", _same(constant(model, offset, np.int32), bias)),
+        ("scales of the biases", np.array_equal(offset.quantization.scale, steps)),
+        ("zero points of the biases", not np.any(offset.quantization.zeroPoint)),
+    ):
+        if not equal:
+            raise ConversionError(f"the {what} of {layer.name} in the int8 file are not those of the ranges")
+
+
+def _moved_tensors(data: bytes) -> set[int]:
+    """The tensors that the exporter added: their values are another point's, in another shape."""
+    model = read_model(data)
+    operators = [operator for operator in model.subgraphs[0].operators if op_name(model, operator) in MOVES]
+    return {int(operator.outputs[0]) for operator in operators}
+
+
+def _same(found: NDArray[Any] | None, expected: NDArray[Any]) -> bool:
+    return found is not None and np.array_equal(found, expected)

@@ -1,0 +1,243 @@
+"""Which tensor of a TFLite file is which activation point: found by running both and comparing the values.
+
+Names and the order of operators are the exporter's own business and change with its version; what a tensor holds
+does not. A wrong match would put a right-looking scale on the wrong tensor, so whatever is not clear is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+from torch import Tensor, fx
+
+from converters.tflite_schema import constant, op_name, read_model, tensor_name, write_model
+from edge_deeplab.errors import ConversionError
+from edge_deeplab.quantization.affine import Affine
+from edge_deeplab.quantization.graph import Convolution, QuantizationGraph
+from edge_deeplab.quantization.ranges import QuantRanges
+from edge_deeplab.runtime.native_log import without_info_lines
+
+# Error of the largest value, relative to it: the exporter's float32 file differs by 1e-4 at most, and two different
+# layers of one network by about 1.
+_TOLERANCE = 2e-3
+
+# Operators that the exporter adds: they only move values, and pad with the zero point.
+MOVES = frozenset({"PAD", "RESHAPE", "TRANSPOSE"})
+
+_CONVOLUTIONS = {"CONV_2D": (0, (0, 2, 3, 1)), "DEPTHWISE_CONV_2D": (3, (1, 2, 3, 0))}
+"""Operator to the axis of the output channels in its weights, and the permutation from OIHW to its layout."""
+
+
+@dataclass(frozen=True)
+class MatchedConvolution:
+    """A convolution operator of the file and the layer that it is.
+
+    Attributes:
+        layer: the PyTorch layer.
+        axis: the axis of the output channels in the file's layout.
+        permutation: from OIHW to the file's layout.
+    """
+
+    layer: Convolution
+    axis: int
+    permutation: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """A TFLite file's tensors, by index, in PyTorch's words.
+
+    Attributes:
+        activations: tensor index to the name of its activation point.
+        convolutions: index of the tensor that a convolution writes to its layer.
+    """
+
+    activations: Mapping[int, str]
+    convolutions: Mapping[int, MatchedConvolution]
+
+
+def probe_pixels(height: int, width: int) -> NDArray[np.uint8]:
+    """A seeded picture with large shapes and grain, RGB, uint8, HxWx3: it excites every layer."""
+    random = np.random.default_rng(20180313)
+    coarse = random.uniform(-40, 295, (6, 6, 3)).astype(np.float32)
+    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(np.rint(smooth + random.normal(0, 12, (height, width, 3))), 0, 255).astype(np.uint8)
+
+
+def match(graph: QuantizationGraph, ranges: QuantRanges, data: bytes, pixels: NDArray[np.uint8]) -> Match:
+    """Find the activation point behind each float tensor, and the layer behind each convolution.
+
+    Args:
+        graph: the PyTorch network.
+        ranges: its ranges, to tell whether an ambiguous match matters.
+        data: the float32 file.
+        pixels: the probe, RGB, uint8, (height, width, 3).
+
+    Raises:
+        ConversionError: a tensor's values are those of no point, or of several with different ranges; an operator that
+            has no integer form here; weights that are not the layer's.
+    """
+    model = read_model(data)
+    points = point_values(graph.module, {point.name: point.node for point in graph.points}, pixels)
+    candidates = _candidates(model, points, tensor_values(data, pixels.astype(np.float32) / 255))
+    activations = {index: _settle(index, names, ranges, model) for index, names in candidates.items()}
+    return Match(activations, _match_convolutions(graph, model, candidates))
+
+
+def point_values(module: fx.GraphModule, nodes: Mapping[str, str], pixels: NDArray[np.uint8]) -> dict[str, Tensor]:
+    """Run a traced network on one image and keep the values of some nodes.
+
+    Args:
+        module: (1, 3, H, W) in [0, 1] -> anything; float32 or float64.
+        nodes: point name to node name.
+        pixels: RGB, uint8, HxWx3.
+
+    Returns:
+        Point name to values, (1, C, H, W).
+    """
+    names: dict[str, list[str]] = {}
+    for point, node in nodes.items():
+        names.setdefault(node, []).append(point)
+    kept: dict[str, Tensor] = {}
+
+    class Keep(fx.Interpreter):
+        def run_node(self, n: fx.Node) -> Any:
+            result = super().run_node(n)
+            for name in names.get(n.name, ()):
+                kept[name] = result
+            return result
+
+    dtype = next(module.parameters()).dtype
+    image = (torch.from_numpy(pixels.astype(np.float32)) / 255).to(dtype).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        Keep(module).run(image)
+    return kept
+
+
+def tensor_values(data: bytes, image: NDArray[Any]) -> dict[int, NDArray[Any]]:
+    """Run a TFLite file on one image and keep every tensor that it computes.
+
+    Run by XNNPACK, as on a device, in one go: each tensor is made an output of the graph.
+
+    Args:
+        data: the file.
+        image: of its input's element type, HxWx3.
+
+    Returns:
+        Tensor index to values.
+
+    Raises:
+        ConversionError: the file does not run.
+    """
+    model = read_model(data)
+    subgraph = model.subgraphs[0]
+    computed = [int(index) for operator in subgraph.operators for index in operator.outputs]
+    subgraph.outputs, model.signatureDefs = np.array(computed, np.int32), None
+    try:
+        with without_info_lines():
+            interpreter = Interpreter(model_content=write_model(model))
+            interpreter.allocate_tensors()
+        (entry,) = interpreter.get_input_details()
+        interpreter.set_tensor(entry["index"], image[None])
+        interpreter.invoke()
+        return {entry["index"]: image[None]} | {index: interpreter.get_tensor(index) for index in computed}
+    except (ValueError, RuntimeError) as error:
+        raise ConversionError(f"the TFLite file does not run ({error}): convert the checkpoint again") from error
+
+
+def _candidates(model: Any, points: dict[str, Tensor], tensors: dict[int, NDArray[Any]]) -> dict[int, tuple[str, ...]]:
+    """Tensor index to the points with these values; what the exporter only moved has its source's."""
+    by_shape: dict[tuple[int, ...], list[tuple[str, NDArray[Any]]]] = {}
+    for name, value in points.items():
+        channels_last = value.permute(0, 2, 3, 1).numpy()
+        by_shape.setdefault(channels_last.shape, []).append((name, channels_last))
+    graph = model.subgraphs[0]
+    found: dict[int, tuple[str, ...]] = {}
+    for index in graph.inputs:
+        found[int(index)] = _near(tensors[int(index)], by_shape)
+    for operator in graph.operators:
+        kind = op_name(model, operator)
+        for index in map(int, operator.outputs):
+            names = _near(tensors[index], by_shape)
+            if not names and kind in MOVES:
+                names = found[int(operator.inputs[0])]
+            found[index] = names
+    for index, names in found.items():
+        if not names:
+            raise ConversionError(
+                f"the TFLite tensor {tensor_name(graph.tensors[index])!r} {tensors[index].shape} holds the values of "
+                "no layer of the PyTorch network: the export changed the network, or the file is another checkpoint's"
+            )
+    return found
+
+
+def _near(values: NDArray[Any], by_shape: dict[tuple[int, ...], list[tuple[str, NDArray[Any]]]]) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name, expected in by_shape.get(values.shape, ())
+        if np.abs(values - expected).max() <= _TOLERANCE * max(float(np.abs(expected).max()), 1e-3)
+    )
+
+
+def _settle(index: int, names: tuple[str, ...], ranges: QuantRanges, model: Any) -> str:
+    affines: set[Affine] = {ranges.activation(name).affine for name in names}
+    if len(affines) > 1:
+        raise ConversionError(
+            f"the TFLite tensor {tensor_name(model.subgraphs[0].tensors[index])!r} could be any of {', '.join(names)}, "
+            "which have different ranges: are these layers dead (all zero)?"
+        )
+    return names[0]
+
+
+def _match_convolutions(
+    graph: QuantizationGraph, model: Any, candidates: dict[int, tuple[str, ...]]
+) -> dict[int, MatchedConvolution]:
+    layers = {layer.output: layer for layer in graph.convolutions}
+    matched: dict[int, MatchedConvolution] = {}
+    for operator in model.subgraphs[0].operators:
+        kind = op_name(model, operator)
+        if kind not in _CONVOLUTIONS:
+            continue
+        axis, permutation = _CONVOLUTIONS[kind]
+        output = int(operator.outputs[0])
+        sources = candidates[int(operator.inputs[0])]
+        names = [name for name in candidates[output] if name in layers and layers[name].input in sources]
+        if not names or len(operator.inputs) != 3:
+            raise ConversionError(
+                f"the {kind} operator that writes {candidates[output][0]} is no convolution of the PyTorch network: "
+                "the export changed the network"
+            )
+        matched[output] = MatchedConvolution(layers[names[0]], axis, permutation)
+        _require_weights(graph, model, operator, matched[output])
+    missing = {layer.name for layer in graph.convolutions} - {entry.layer.name for entry in matched.values()}
+    if missing:
+        raise ConversionError(f"the TFLite file lacks the convolutions {', '.join(sorted(missing))}")
+    return matched
+
+
+def _require_weights(graph: QuantizationGraph, model: Any, operator: Any, matched: MatchedConvolution) -> None:
+    """The file's float weights are those of the PyTorch layer, in the layout that the integers will be written in."""
+    conv = graph.conv(matched.layer)
+    assert conv.bias is not None
+    tensors = model.subgraphs[0].tensors
+    for place, expected in (
+        (1, conv.weight.detach().numpy().transpose(matched.permutation)),
+        (2, conv.bias.detach().numpy()),
+    ):
+        found = constant(model, tensors[int(operator.inputs[place])], np.float32)
+        if found is None or found.shape != expected.shape or not _close(found, expected):
+            raise ConversionError(
+                f"the weights or biases of {matched.layer.name} in the float32 TFLite file are not the checkpoint's: "
+                "convert this very checkpoint"
+            )
+
+
+def _close(found: NDArray[Any], expected: NDArray[Any]) -> bool:
+    return bool(np.abs(found - expected).max() <= 1e-5 * max(float(np.abs(expected).max()), 1e-6))

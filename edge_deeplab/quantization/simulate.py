@@ -1,0 +1,151 @@
+"""The integer network played in floating point: every rounding and clipping of the deployed file, in PyTorch.
+
+A module stands behind each activation point and in place of each convolution, so a trainable variant is the same graph
+with other modules in it (:func:`insert_quantizers`).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, fx, nn
+
+from edge_deeplab.quantization.affine import INT8_MAX, INT8_MIN, WEIGHT_MAX
+from edge_deeplab.quantization.graph import QuantizationGraph
+from edge_deeplab.quantization.ranges import ActivationRange, QuantRanges, WeightRange
+
+QUANTIZERS = "quantizers"
+"""The submodule that holds one quantizer for each sharing group."""
+
+
+class FakeQuantize(nn.Module):
+    """Round to the int8 grid of a range and come back: float -> float, the same shape.
+
+    The gradient passes straight through inside the range and is zero outside (Jacob et al. 2018, section 3).
+
+    Attributes:
+        scale: 0-dimensional float32.
+        zero_point: 0-dimensional int32.
+    """
+
+    scale: Tensor
+    zero_point: Tensor
+
+    def __init__(self, activation: ActivationRange) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.tensor(activation.affine.scale, dtype=torch.float32))
+        self.register_buffer("zero_point", torch.tensor(activation.affine.zero_point, dtype=torch.int32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fake_quantize_per_tensor_affine(x, self.scale.float(), self.zero_point, INT8_MIN, INT8_MAX)
+
+
+class QuantizedConv2d(nn.Module):
+    """A convolution with weights on their int8 grid and its bias on the int32 grid at s_in * s_w.
+
+    The integers are those of :mod:`edge_deeplab.quantization.affine` whatever the layer's dtype: they are rounded in
+    float64. Gradients pass the rounding straight through.
+
+    Attributes:
+        conv: the float convolution; its weights stay float, and are rounded in each forward pass.
+        scales: float32, (out channels,).
+    """
+
+    scales: Tensor
+
+    def __init__(self, conv: nn.Conv2d, weight: WeightRange) -> None:
+        super().__init__()
+        self.conv = conv
+        self.register_buffer("scales", torch.from_numpy(weight.array()))
+
+    def forward(self, x: Tensor, input_scale: Tensor) -> Tensor:  # (N, in, H, W), () -> (N, out, H', W')
+        conv, source, scales = self.conv, input_scale.double(), self.scales.double()
+        assert conv.bias is not None
+        weight = _rounded(conv.weight / scales[:, None, None, None]).clamp(-WEIGHT_MAX, WEIGHT_MAX)
+        # Rounded at the float32 product, as it stands in the file; multiplied by the exact one, as the sums are.
+        bias = _rounded(conv.bias / (source.float() * scales.float()).double())
+        return nn.functional.conv2d(
+            x,
+            (weight * scales[:, None, None, None]).to(x.dtype),
+            (bias * (source * scales)).to(x.dtype),
+            conv.stride,
+            conv.padding,
+            conv.dilation,
+            conv.groups,
+        )
+
+
+def _rounded(values: Tensor) -> Tensor:
+    """To the nearest integer, halves to even; the gradient passes straight through."""
+    return values + (torch.round(values) - values).detach()
+
+
+def insert_quantizers(
+    graph: QuantizationGraph,
+    activation: Callable[[str], nn.Module],
+    convolution: Callable[[str, nn.Conv2d], nn.Module],
+) -> fx.GraphModule:
+    """Put a module behind each activation point and in place of each convolution.
+
+    Args:
+        graph: the float network; left as it is.
+        activation: group name to the module that all points of the group share; it takes and gives the tensor, and has
+            the attribute ``scale``.
+        convolution: convolution name and a copy of the layer to the module in its place; it takes the tensor and the
+            0-dimensional scale of its input.
+
+    Returns:
+        (N, 3, H, W) in [0, 1] -> probabilities. Nodes keep their names; that of a point's quantizer is the point's
+        node with ``_quantized`` behind it.
+    """
+    module = copy.deepcopy(graph.module)
+    nodes = {node.name: node for node in module.graph.nodes}
+    points = {point.name: point for point in graph.points}
+    module.add_submodule(QUANTIZERS, nn.Module())
+    paths: dict[str, str] = {}
+    for group in graph.groups():
+        paths[group] = f"{QUANTIZERS}.{group.replace('.', '_')}"
+        module.add_submodule(paths[group], activation(group))
+    for layer in graph.convolutions:
+        node = nodes[layer.node]
+        conv = module.get_submodule(layer.module)
+        assert isinstance(conv, nn.Conv2d)
+        # The wrapper must not contain the path that it replaces, so it takes the place of the layer itself.
+        _replace(module, layer.module, convolution(layer.name, conv))
+        with module.graph.inserting_before(node):
+            scale = module.graph.get_attr(f"{paths[points[layer.input].group]}.scale")
+        node.args = (node.args[0], scale)
+    for point in graph.points:
+        node = nodes[point.node]
+        with module.graph.inserting_after(node):
+            quantized = module.graph.call_module(paths[point.group])
+        quantized.name = f"{node.name}_quantized"
+        node.replace_all_uses_with(quantized)
+        quantized.args = (node,)
+    module.graph.lint()
+    module.recompile()
+    return module
+
+
+def simulate(graph: QuantizationGraph, ranges: QuantRanges) -> fx.GraphModule:
+    """The integer network of these ranges, in eval mode, without gradients.
+
+    Cast it to float64 (``.double()``) to have sums as exact as the integer kernels' own.
+
+    Raises:
+        RangesError: the ranges do not fit the network.
+    """
+    graph.require(ranges)
+    module = insert_quantizers(
+        graph,
+        activation=lambda group: FakeQuantize(ranges.activation(group)),
+        convolution=lambda name, conv: QuantizedConv2d(conv, ranges.weight(name)),
+    )
+    return module.eval().requires_grad_(False)
+
+
+def _replace(module: nn.Module, path: str, new: nn.Module) -> None:
+    parent, _, name = path.rpartition(".")
+    setattr(module.get_submodule(parent), name, new)
