@@ -107,7 +107,7 @@ def load_torchvision(backbone: MobileNetV2, state: dict[str, Tensor]) -> None:
         for key in ("weight", "bias", "running_mean", "running_var"):
             getattr(target.bn, key).data.copy_(state[f"{norm}.{key}"])
         # The constant that the normalization adds to the stem's output: the mean that BatchNorm takes off moves along.
-        target.bn.running_mean.data.sub_(layer.bias)  # type: ignore[union-attr,operator]
+        target.bn.running_mean.data.sub_(layer.bias)  # type: ignore[union-attr]
 
 
 def _conv_layers(backbone: MobileNetV2) -> list[ConvBNAct]:

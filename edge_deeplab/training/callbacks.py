@@ -35,8 +35,8 @@ class BestCheckpoint(Callback):
             return
         self._best = score
         if trainer.is_global_zero:
-            network = pl_module.network
-            weights = {name: value.detach().cpu().contiguous().numpy() for name, value in network.state_dict().items()}
+            state = pl_module.get_submodule("network").state_dict()
+            weights = {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
             notes = {**self._notes, "epoch": trainer.current_epoch + 1, "val_iou": round(score, 5)}
             save_checkpoint(self._path, self._spec, weights, notes=notes)
 
@@ -63,7 +63,7 @@ class MaskPictures(Callback):
             return
         images = self._images.to(pl_module.device)
         with torch.no_grad():
-            logits = pl_module.network(images).float().cpu()
+            logits = pl_module.get_submodule("network")(images).float().cpu()
         if logits.shape[1] == 1:
             truth, prediction = self._targets, torch.sigmoid(logits)
         else:

@@ -39,6 +39,7 @@ from edge_deeplab.training.losses import class_loss, person_loss
 from edge_deeplab.training.module import SegmentationModule
 from edge_deeplab.training.sampling import EpochSampler, SeededDataset
 from edge_deeplab.training.schedules import learning_rate_factor
+from edge_deeplab.training.whole_files import WholeFiles
 
 CHECKPOINT = "model.safetensors"
 RESUME = "last.ckpt"
@@ -113,6 +114,7 @@ def train(
             max_epochs=stop_after or config.epochs,
             gradient_clip_val=config.clip,
             callbacks=_callbacks(spec, evaluation, out, config),
+            plugins=[WholeFiles()],
             # Each start writes a version of its own, so that a resumed run keeps the curves of its beginning.
             logger=[TensorBoardLogger(out, name="tensorboard"), CSVLogger(out, name="curves")],
             use_distributed_sampler=False,

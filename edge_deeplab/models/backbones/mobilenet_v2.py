@@ -35,8 +35,8 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H / stride, W / stride)
-        y = x if self.expand is None else self.expand(x)
-        y = self.project(self.depthwise(y))
+        hidden = x if self.expand is None else self.expand(x)
+        y: Tensor = self.project(self.depthwise(hidden))
         return x + y if self.residual else y
 
 
