@@ -3,8 +3,8 @@
 Everything random is drawn from torch's global generator, which a DataLoader seeds anew in each worker: a seed
 before the loader is iterated decides all of it.
 
-Cost: a training sample of 228x304 takes about 3 ms on one core (``docs/data.md`` says how that was measured); a step
-of the network takes 47 ms an image, so loading must stay far below it.
+Cost: a photo of 228x304 takes 4 to 5 ms on one core (``benchmarks/data_loading.py``); a step of the network takes 47 ms
+an image, so loading must stay far below it.
 """
 
 from __future__ import annotations
