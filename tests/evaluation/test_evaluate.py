@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,14 @@ def test_the_worst_come_first_and_negatives_take_part(red_session: Any, dataset_
     assert [score.id for score in result.worst(3)] == ["third", "half", "negative"]
 
 
-def test_every_picture_is_counted_once_and_in_order_whatever_the_threads_do(red_session: Any, dataset_of: Any) -> None:
+def test_every_picture_is_counted_once_and_in_order_whatever_the_threads_do(session_of: Any, dataset_of: Any) -> None:
+    def slow(pixels: Any) -> Any:
+        time.sleep(0.001)  # long enough for another thread to come in, which the session refuses
+        return pixels[:, :, :1].astype(np.float32) / np.float32(255)
+
     photos = [sample(str(n), "a", red_columns=n % 9, true_columns=4) for n in range(60)]
     told: list[tuple[int, int]] = []
-    result = evaluate(red_session, dataset_of(photos), progress=lambda done, count: told.append((done, count)))
+    result = evaluate(session_of(slow), dataset_of(photos), progress=lambda done, count: told.append((done, count)))
     assert [score.id for score in result.images] == [str(n) for n in range(60)]
     assert told == [(n, 60) for n in range(1, 61)]
 

@@ -60,6 +60,7 @@ class TestIou:
 
     def test_pixels_that_are_not_valid_do_not_count(self) -> None:
         assert iou(mask("##.."), mask("#..."), valid=mask("#.##")) == 1.0
+        assert iou(mask("###."), mask("##.."), valid=mask("#.##")) == 1 / 2
 
     def test_other_shapes_are_refused(self) -> None:
         with pytest.raises(ValueError, match=r"\(1, 3\) and \(1, 2\)"):
