@@ -49,8 +49,7 @@ class BackgroundBlur:
         while sigma / (2 * factor) >= _MIN_SIGMA:
             factor *= 2
         rows, columns = math.ceil(height / factor), math.ceil(width / factor)
-        # Shrinking by area averages over a box, which blurs too: its variance is taken off (factor^2 - 1) / 12.
-        self._sigma = math.sqrt(max(sigma**2 - (factor**2 - 1) / 12, 0.0)) / factor
+        self._sigma = sigma / factor
         self._kernel = 2 * math.ceil(3 * self._sigma) + 1
         radius = max(1, round(_GROWTH * max(rows, columns)))
         self._disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))

@@ -48,7 +48,7 @@ def tighten(frame: Rgb, alpha: Alpha) -> Alpha:
 def refine(frame: Rgb, alpha: Alpha) -> Alpha:
     """Pull the matte's edge to the photo's edge by a colour guided filter, then :func:`tighten`.
 
-    Only the uncertain strip moves: what lies further from the edge than the filter's window stays.
+    Only the strip around the edge moves: where the map is constant within twice the filter's window, it stays.
 
     Args:
         frame: RGB, uint8, HxWx3.
@@ -71,13 +71,6 @@ def refine(frame: Rgb, alpha: Alpha) -> Alpha:
     refined = resize_map(offset, height, width)
     for channel in range(3):
         refined = refined + colour[:, :, channel]
-
-    window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    certain = tighten(coarse, guess)
-    inside: Alpha = cv2.erode(certain, window)  # type: ignore[assignment]
-    reach: Alpha = cv2.dilate(certain, window)  # type: ignore[assignment]
-    np.maximum(refined, resize_map(inside, height, width), out=refined)
-    np.minimum(refined, resize_map(reach, height, width), out=refined)
     return tighten(fine, refined)
 
 
