@@ -114,3 +114,15 @@ def test_a_full_disk(
     assert "the disk is full" in the_line(done)
     assert not [name for name in left if Path(name).name.startswith(".")], "a temporary file was left behind"
     assert not [name for name in left if name.endswith((".png", ".jpg", ".onnx", ".safetensors"))]
+
+
+@needs_mount
+def test_a_disk_that_fills_up_in_training(
+    the_line: TheLine, tmp_path: Path, words: Callable[[str, Path], list[object]]
+) -> None:
+    """The model fits and the larger last.ckpt does not: the model stays, whole, and of last.ckpt nothing does."""
+    place = tmp_path / "place"
+    done, left = on_tmpfs(place, "size=2000k", words("train", place))
+    assert done.returncode == 1, done
+    assert "last.ckpt: the disk is full" in the_line(done)
+    assert [Path(name).name for name in left if name.endswith((".safetensors", ".ckpt"))] == ["model.safetensors"]
