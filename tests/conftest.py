@@ -1,72 +1,67 @@
-"""What several folders of tests share: a small network whose numbers are as varied as a trained one's."""
+"""What several folders of tests share: a small trained network, and its converted files.
+
+Heavy packages are imported where they are used, so that a test of the light parts starts at once.
+"""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
-from torch import nn
 
-from edge_deeplab.checkpoint import save_checkpoint
-from edge_deeplab.models.deeplab import DeepLab, build_network
-from edge_deeplab.models.layers import ConvBNAct
-from edge_deeplab.spec import ModelSpec, NetworkSpec
+from edge_deeplab.checkpoint import load_checkpoint
+from edge_deeplab.spec import ModelSpec, Precision
+
+if TYPE_CHECKING:
+    from edge_deeplab.models.deeplab import DeepLab
+
+_SMALL = Path(__file__).parent / "small_network" / "small.safetensors"  # made by train.py beside it
 
 
 @pytest.fixture(scope="session")
 def small_spec() -> ModelSpec:
-    """A DeepLabV3+ with every kind of layer that the shipped one has, in 96x96 and a tenth of a second."""
-    network = NetworkSpec(width_multiplier=0.35, aspp_channels=32, decoder_channels=32, skip_channels=16)
-    return ModelSpec(network=network, height=96, width=96)
+    """A DeepLabV3+ with every kind of layer that the shipped one has, at 96x96: milliseconds for an image."""
+    return load_checkpoint(_SMALL).spec
 
 
 @pytest.fixture(scope="session")
-def small_network(small_spec: ModelSpec) -> DeepLab:
-    """Seeded weights, BatchNorm with statistics of its own inputs, probabilities spread over (0, 1). In eval mode."""
-    return seeded_network(small_spec)
+def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small network, trained on made persons, as a .safetensors file in a folder of its own."""
+    return Path(shutil.copy(_SMALL, tmp_path_factory.mktemp("checkpoint")))
 
 
 @pytest.fixture(scope="session")
-def small_checkpoint(small_spec: ModelSpec, small_network: DeepLab, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small network as a .safetensors file."""
-    path = tmp_path_factory.mktemp("checkpoint") / "small.safetensors"
-    weights = {name: value.numpy() for name, value in small_network.state_dict().items()}
-    save_checkpoint(path, small_spec, weights)
+def small_network(small_checkpoint: Path) -> DeepLab:
+    """The network in the small checkpoint, in eval mode. Do not change it: copy it."""
+    from edge_deeplab.models.loading import load_network
+
+    return load_network(small_checkpoint)[0]
+
+
+@pytest.fixture(scope="session")
+def small_onnx(small_network: DeepLab, small_spec: ModelSpec) -> bytes:
+    """The small network, exported."""
+    from converters.onnx import export
+
+    return export(small_network, small_spec)
+
+
+@pytest.fixture(scope="session")
+def small_flatbuffers(small_onnx: bytes) -> Mapping[Precision, bytes]:
+    """The small network as TFLite, in every floating-point precision. Starts TensorFlow: mark the test ``convert``."""
+    from converters.tflite import FLOAT_PRECISIONS, flatbuffers
+
+    return flatbuffers(small_onnx, FLOAT_PRECISIONS)
+
+
+@pytest.fixture(scope="session")
+def small_float32_tflite(
+    small_flatbuffers: Mapping[Precision, bytes], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The small network as a float32 .tflite file. Starts TensorFlow: mark the test ``convert``."""
+    path = tmp_path_factory.mktemp("tflite") / "small.tflite"
+    path.write_bytes(small_flatbuffers[Precision.FLOAT32])
     return path
-
-
-def seeded_network(spec: ModelSpec, seed: int = 0) -> DeepLab:
-    """Build a network whose activations look like those of a trained one, without training it.
-
-    Random gamma and beta, running statistics taken from what really arrives at each BatchNorm, and a classifier
-    scaled so that its logits have a standard deviation of 2 about 0.
-    """
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
-        network = build_network(spec.network)
-        for layer in network.modules():
-            if isinstance(layer, ConvBNAct):
-                # Little gain behind the linear layers: random residual branches at full strength make a network so
-                # chaotic that float32's own rounding shows in the third digit of the logits.
-                linear = isinstance(layer.act, nn.Identity)
-                layer.bn.weight.uniform_(*((0.1, 0.5) if linear else (0.5, 1.5)))
-                layer.bn.bias.uniform_(*((-0.5, 0.5) if linear else (0.0, 2.0)))
-                layer.bn.momentum = None  # a plain average over the batches below
-        # Smooth pictures with some grain, as photos are.
-        coarse = torch.rand(8, 3, 6, 6)
-        size = (spec.height, spec.width)
-        images = nn.functional.interpolate(coarse, size=size, mode="bicubic", align_corners=False)
-        images = (images + 0.1 * torch.randn(8, 3, *size)).clamp(0, 1)
-        network.train()
-        network(images)
-        network.eval()
-        logits = network(images)
-        mean, deviation = logits.mean((0, 2, 3)), logits.std((0, 2, 3))
-        network.classifier.weight *= (2 / deviation)[:, None, None, None]
-        assert network.classifier.bias is not None
-        network.classifier.bias.copy_((network.classifier.bias - mean) * 2 / deviation)
-        for layer in network.modules():
-            if isinstance(layer, ConvBNAct):
-                layer.bn.momentum = 0.1
-    return network

@@ -47,17 +47,8 @@ class TfliteSession:
         """
         content = read_bytes(path)
         count = thread_count(threads)
-        try:
-            with without_info_lines():
-                # From memory, not by path: only then does LiteRT verify the flatbuffer. A truncated file that is
-                # mapped crashes the process.
-                interpreter: Any = Interpreter(model_content=content, num_threads=count)
-                interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ModelFileError(
-                f"{path} cannot be opened, it may be truncated ({reason}): convert the model again"
-            ) from error
+        with without_info_lines():
+            interpreter = _interpreter(path, content, count)
         source = _image(path, "input", interpreter.get_input_details())
         target = _image(path, "output", interpreter.get_output_details())
         if source.channels != 3:
@@ -94,6 +85,28 @@ class TfliteSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _interpreter(path: Path, content: bytes, threads: int) -> Any:
+    try:
+        # From memory, not by path: only then does LiteRT verify the flatbuffer. A truncated file that is mapped
+        # crashes the process.
+        interpreter = Interpreter(model_content=content, num_threads=threads)
+    except (ValueError, RuntimeError) as error:
+        raise ModelFileError(
+            f"{path} is truncated or damaged, or has an unknown operator ({_one_line(error)}): convert the model again"
+        ) from error
+    try:
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ModelFileError(
+            f"{path} cannot be executed by LiteRT with XNNPACK ({_one_line(error)}): convert the model again"
+        ) from error
+    return interpreter
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 @dataclass(frozen=True)

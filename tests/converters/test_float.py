@@ -1,0 +1,114 @@
+"""The small network in every floating-point format, through the real converters and runtimes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from converters import onnx, tflite
+from converters.check import made_pictures
+from edge_deeplab.artifact import Artifact
+from edge_deeplab.files import sha256
+from edge_deeplab.models.loading import load_network
+from edge_deeplab.runtime.opening import open_session
+from edge_deeplab.runtime.tflite_file import inspect_tflite
+from edge_deeplab.runtime.tflite_session import TfliteSession
+from edge_deeplab.spec import Format, IoType, ModelSpec, Precision, Target
+
+pytestmark = pytest.mark.convert
+
+
+@pytest.fixture(scope="module")
+def convert(
+    small_checkpoint: Path,
+    small_onnx: bytes,
+    small_flatbuffers: Mapping[Precision, bytes],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Target], Artifact]:
+    folder = tmp_path_factory.mktemp("artifacts")
+
+    def convert(target: Target) -> Artifact:
+        out = folder / f"{target}{target.suffix}"
+        if target.format is Format.ONNX:
+            return onnx.convert(small_checkpoint, out, exported=small_onnx)
+        flatbuffer = small_flatbuffers[target.precision]
+        return tflite.convert(small_checkpoint, out, target.precision, flatbuffer=flatbuffer)
+
+    return convert
+
+
+@pytest.mark.parametrize(
+    ("target", "tolerance", "agreement"),
+    [
+        ("onnx", 1e-4, 0.999),
+        ("tflite-float32", 1e-4, 0.999),
+        ("tflite-float16", 1e-2, 0.999),
+        ("tflite-dynamic", 0.3, 0.99),
+    ],
+)
+def test_a_converted_file_gives_pytorchs_probabilities(
+    convert: Callable[[Target], Artifact],
+    small_checkpoint: Path,
+    small_spec: ModelSpec,
+    target: str,
+    tolerance: float,
+    agreement: float,
+) -> None:
+    artifact = convert(Target.parse(target))
+    artifact.write_sidecar()
+    agreements, low, high = [], 1.0, 0.0
+    with open_session(small_checkpoint) as reference, open_session(artifact.path) as session:
+        assert (session.height, session.width, session.classes) == (96, 96, ("person",))
+        for picture in made_pictures(96, 96, count=8):
+            expected, found = reference.run(picture), session.run(picture)
+            np.testing.assert_allclose(found, expected, atol=tolerance)
+            agreements.append(np.mean((found > 0.5) == (expected > 0.5)))
+            low, high = min(low, expected.min()), max(high, expected.max())
+    assert low < 0.1  # there was something to lose
+    assert high > 0.9
+    assert np.mean(agreements) >= agreement
+    assert artifact.spec == small_spec
+    assert artifact.io is IoType.FLOAT32
+    assert artifact.sha256 == sha256(artifact.path)
+    assert artifact.checkpoint_sha256 == sha256(small_checkpoint)
+
+
+@pytest.mark.parametrize("precision", [Precision.FLOAT32, Precision.FLOAT16])
+def test_a_float_tflite_file_is_one_partition_of_plain_operators(
+    convert: Callable[[Target], Artifact], precision: Precision
+) -> None:
+    artifact = convert(Target(Format.TFLITE, precision))
+    with TfliteSession(artifact.path) as session:
+        assert session.fully_delegated
+        assert session.partitions == 1
+    graph = inspect_tflite(artifact.path)
+    names = {operator.name for operator in graph.operators}
+    assert "TRANSPOSE" not in names
+    assert not any(name.startswith("Flex") for name in names)
+    assert graph.operators[-1].name == "LOGISTIC"
+    assert (graph.signature_inputs, graph.signature_outputs) == (("image",), ("probability",))
+    assert [(tensor.type, tensor.shape) for tensor in graph.inputs] == [("FLOAT32", (1, 96, 96, 3))]
+    assert [(tensor.type, tensor.shape) for tensor in graph.outputs] == [("FLOAT32", (1, 96, 96, 1))]
+
+
+def test_the_sizes_are_those_of_their_precision(small_flatbuffers: Mapping[Precision, bytes]) -> None:
+    sizes = {precision: len(content) for precision, content in small_flatbuffers.items()}
+    assert sizes[Precision.FLOAT16] < 0.6 * sizes[Precision.FLOAT32]
+    assert sizes[Precision.DYNAMIC] < 0.45 * sizes[Precision.FLOAT32]
+
+
+def test_the_same_checkpoint_gives_the_same_bytes(
+    small_checkpoint: Path, small_onnx: bytes, small_flatbuffers: Mapping[Precision, bytes]
+) -> None:
+    network, checkpoint = load_network(small_checkpoint)
+    again = onnx.export(network, checkpoint.spec)
+    assert again == small_onnx
+    assert tflite.flatbuffers(again, tflite.FLOAT_PRECISIONS) == small_flatbuffers
+
+
+def test_an_onnx_file_says_nothing_of_this_machine(small_onnx: bytes) -> None:
+    assert str(Path(__file__).parents[2]).encode() not in small_onnx
+    assert b"forward" not in small_onnx  # a line of a stack trace
