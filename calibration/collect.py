@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, fx
 
 from edge_deeplab.errors import CalibrationError, RangesError
@@ -55,19 +56,19 @@ def observe(
         progress: called with the number of images done so far.
 
     Raises:
-        CalibrationError: no image at all.
+        CalibrationError: no image at all, only one picture again and again, or nothing but plain colours.
         ConversionError: the network holds an operator that has no rule for int8.
     """
     graph = quantization_graph(network, spec.network.num_classes)
     observer = _Observing(graph)
-    count = 0
-    for batch in _batches(images, spec):
+    count, distinct = 0, set()
+    for pixels in _batches(images, spec):
         with torch.no_grad():
-            observer.run(batch)
-        count += len(batch)
+            observer.run(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255)
+        count += len(pixels)
+        distinct |= {hash(image.tobytes()) for image in pixels if image.min() < image.max()}
         progress(count)
-    if count == 0:
-        raise CalibrationError("there is no calibration image: give a folder of photos")
+    _require_varied(count, len(distinct))
     return Observations(graph, observer.histograms, count)
 
 
@@ -142,11 +143,19 @@ class _Observing(fx.Interpreter):
         return result
 
 
-def _batches(images: Iterable[Rgb], spec: ModelSpec) -> Iterator[Tensor]:
+def _batches(images: Iterable[Rgb], spec: ModelSpec) -> Iterator[NDArray[np.uint8]]:
     iterator = iter(images)
     while chunk := list(islice(iterator, _BATCH)):
-        pixels = np.stack([resize_area(image, spec.height, spec.width) for image in chunk])
-        yield torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+        yield np.stack([resize_area(image, spec.height, spec.width) for image in chunk])
+
+
+def _require_varied(count: int, distinct: int) -> None:
+    if count == 0:
+        raise CalibrationError("there is no calibration image: give a folder of photos")
+    if distinct == 0:
+        raise CalibrationError(f"all {count} calibration images are of one colour: give photos")
+    if distinct == 1 and count > 1:
+        raise CalibrationError(f"all {count} calibration images are the same: give photos that differ")
 
 
 def _weight_range(graph: QuantizationGraph, convolution: Convolution, input_range: ActivationRange) -> WeightRange:
