@@ -127,6 +127,11 @@ def activation_range(low: float, high: float, seen: tuple[float, float], origin:
         ) from error
 
 
+def ranges_path(checkpoint: Path) -> Path:
+    """Where a checkpoint's ranges lie by convention: ``portrait.ranges.json`` beside ``portrait.safetensors``."""
+    return checkpoint.with_suffix(".ranges.json")
+
+
 def save_ranges(path: Path, ranges: QuantRanges) -> None:
     """Write readable JSON, one line a point; the same ranges give the same bytes. Raises: OutputError."""
     write_bytes(path, _to_json(ranges).encode())

@@ -1,0 +1,239 @@
+"""``edge-deeplab convert``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from edge_deeplab.artifact import Artifact
+    from edge_deeplab.quantization.ranges import QuantRanges
+    from edge_deeplab.spec import Target
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    required=True,
+    help="onnx, tflite-float32, tflite-float16, tflite-dynamic, tflite-int8, or all. May be given several times.",
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files and the report.")
+@click.option(
+    "--io",
+    type=click.Choice(["uint8", "int8", "float"]),
+    default="uint8",
+    show_default=True,
+    help="Element type of the int8 file's input and output.",
+)
+@click.option(
+    "--ranges",
+    "ranges_file",
+    type=click.Path(path_type=Path),
+    help="Quantization ranges; CHECKPOINT.ranges.json beside the checkpoint if it is not given.",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    help="Folder of photos, or a data set, to observe the ranges on instead.",
+)
+@click.option("--calibration-split", help="Split of --calibration, such as train: test photos must stay unseen.")
+@click.option("--calibration-images", default=128, show_default=True, help="How many of them.")
+@click.option("--data", type=click.Path(path_type=Path), help="Photos with masks to compare on; else bundled photos.")
+@click.option("--split", help="Split of --data, such as test.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of every runtime in the comparison.")
+def command(
+    checkpoint: Path | None,
+    targets: tuple[str, ...],
+    out: Path,
+    io: str,
+    ranges_file: Path | None,
+    calibration: Path | None,
+    calibration_split: str | None,
+    calibration_images: int,
+    data: Path | None,
+    split: str | None,
+    threads: int | None,
+) -> None:
+    """Convert CHECKPOINT (the shipped one if it is not given), and prove parity.
+
+    Every file is compared with PyTorch on the same images; its sidecar FILE.json says what it is and how it compared.
+    Exit status 1 if one is further off than its tolerance allows: it is then named FILE.rejected.
+    """
+    from edge_deeplab.errors import SpecError
+    from edge_deeplab.extras import require_extra
+    from edge_deeplab.files import make_folder
+    from edge_deeplab.spec import Precision
+    from edge_deeplab.weights import shipped_checkpoint
+
+    chosen = _targets(targets)
+    require_extra("convert", "converting", "torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "tensorflow")
+    if ranges_file is not None and calibration is not None:
+        raise SpecError("--ranges and --calibration exclude each other: take the ranges, or observe new ones")
+    source = checkpoint or shipped_checkpoint()
+    make_folder(out)
+    ranges = None
+    if any(target.precision is Precision.INT8 for target in chosen):
+        ranges = _ranges(source, ranges_file, calibration, calibration_split, calibration_images, out)
+    artifacts = _convert(source, chosen, out, io, ranges)
+    _prove(source, artifacts, out, data=data, split=split, threads=threads)
+
+
+def _targets(names: tuple[str, ...]) -> tuple[Target, ...]:
+    from edge_deeplab.spec import Target
+
+    wanted = {target for name in names for target in (Target.all() if name == "all" else (Target.parse(name),))}
+    return tuple(target for target in Target.all() if target in wanted)
+
+
+def _file_name(checkpoint: Path, target: Target, io: str) -> str:
+    """``portrait.onnx``, ``portrait-float16.tflite``, ``portrait-int8.tflite``, ``portrait-int8-float-io.tflite``."""
+    from edge_deeplab.spec import Format, Precision
+
+    if target.format is Format.ONNX:
+        return f"{checkpoint.stem}.onnx"
+    variant = f"-{io}-io" if target.precision is Precision.INT8 and io != "uint8" else ""
+    return f"{checkpoint.stem}-{target.precision}{variant}{target.suffix}"
+
+
+def _ranges(
+    checkpoint: Path, file: Path | None, calibration: Path | None, split: str | None, count: int, out: Path
+) -> QuantRanges:
+    """The ranges that were asked for; else those beside the checkpoint; else observed on the bundled photos."""
+    from calibration.collect import collect_ranges
+    from calibration.images import bundled_calibration_set, open_calibration_set
+    from edge_deeplab.checkpoint import load_checkpoint
+    from edge_deeplab.cli.progress import image_progress
+    from edge_deeplab.models.loading import load_network
+    from edge_deeplab.quantization.ranges import load_ranges, ranges_path, save_ranges
+
+    beside = ranges_path(checkpoint)
+    if file is None and calibration is None and beside.exists():
+        file = beside
+    if file is not None:
+        ranges = load_ranges(file)
+        ranges.require_checkpoint(load_checkpoint(checkpoint).sha256)
+        return ranges
+    if calibration is None:
+        click.echo(
+            "No ranges beside the checkpoint and no --calibration: observing them on variations of one bundled "
+            "portrait. Give --calibration a folder of your own photos for a better file.",
+            err=True,
+        )
+    images = (
+        bundled_calibration_set()
+        if calibration is None
+        else open_calibration_set(calibration, split=split, count=count)
+    )
+    network, loaded = load_network(checkpoint)
+    with image_progress("observing ranges") as progress:
+        ranges = collect_ranges(
+            network,
+            loaded.spec,
+            images,
+            checkpoint_sha256=loaded.sha256,
+            progress=lambda done: progress(done, len(images)),
+        )
+    written = out / ranges_path(checkpoint).name
+    save_ranges(written, ranges)
+    click.echo(f"{written} written: ranges observed on {images.description}", err=True)
+    return ranges
+
+
+def _convert(
+    checkpoint: Path, targets: tuple[Target, ...], out: Path, io: str, ranges: QuantRanges | None
+) -> list[Artifact]:
+    """Write the file of each target; PyTorch exports once and TensorFlow starts once for all of them."""
+    from rich.console import Console
+
+    from converters import onnx, tflite, tflite_int8
+    from edge_deeplab.models.loading import load_network
+    from edge_deeplab.spec import Format, IoType, Precision
+
+    console = Console(stderr=True)
+    network, loaded = load_network(checkpoint)
+    with console.status("PyTorch exports to ONNX"):
+        exported = onnx.export(network, loaded.spec)
+    # The int8 file is made of the float32 one.
+    precisions = {
+        Precision.FLOAT32 if target.precision is Precision.INT8 else target.precision
+        for target in targets
+        if target.format is Format.TFLITE
+    }
+    flatbuffers: Mapping[Precision, bytes] = {}
+    if precisions:
+        with console.status("TensorFlow converts in a process of its own (half a minute)"):
+            flatbuffers = tflite.flatbuffers(exported, sorted(precisions))
+    artifacts = []
+    for target in targets:
+        path = out / _file_name(checkpoint, target, io)
+        with console.status(f"writing and checking {path.name}"):
+            if target.format is Format.ONNX:
+                artifact = onnx.convert(checkpoint, path, exported=exported)
+            elif target.precision is Precision.INT8:
+                assert ranges is not None
+                artifact = tflite_int8.convert(checkpoint, path, ranges, flatbuffers[Precision.FLOAT32], IoType(io))
+            else:
+                artifact = tflite.convert(checkpoint, path, target.precision, flatbuffer=flatbuffers[target.precision])
+        artifact.write_sidecar()
+        artifacts.append(artifact)
+    return artifacts
+
+
+def _prove(
+    checkpoint: Path, artifacts: list[Artifact], out: Path, *, data: Path | None, split: str | None, threads: int | None
+) -> None:
+    """Compare, print the table, write the report and the numbers into the sidecars; set aside what failed."""
+    from contextlib import ExitStack
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from edge_deeplab.cli.progress import image_progress
+    from edge_deeplab.evaluation.parity import Contender, compare
+    from edge_deeplab.evaluation.parity_images import parity_images
+    from edge_deeplab.evaluation.report import write_report
+    from edge_deeplab.evaluation.tables import parity_tables
+    from edge_deeplab.runtime.opening import open_session
+
+    console = Console()
+    with ExitStack() as stack:
+        reference, *candidates = (
+            Contender(
+                name=path.name,
+                session=stack.enter_context(open_session(path, threads=threads)),
+                size=path.stat().st_size,
+                target=target,
+            )
+            for path, target in [(checkpoint, None), *((a.path, a.target) for a in artifacts)]
+        )
+        images = parity_images(data, split, reference.session.classes)
+        with image_progress("comparing") as progress:
+            report = compare(reference, candidates, images, progress=progress)
+        console.print(parity_tables(report))
+        numbers, picture = write_report(report, reference, candidates, images, out)
+    rows = {entry["name"]: entry for entry in report.to_dict()["artifacts"]}
+    for artifact, row in zip(artifacts, report.rows, strict=True):
+        measured = replace(artifact, metrics={"parity": {"images": report.images, **rows[row.name]}})
+        if row.passed:
+            measured.write_sidecar()
+            console.print(f"{artifact.path} written", soft_wrap=True)
+        else:
+            _set_aside(measured)
+    console.print(f"{numbers} and {picture} written", soft_wrap=True)
+    report.check()
+
+
+def _set_aside(artifact: Artifact) -> None:
+    """Rename a file that failed, so that no build script picks it up, and tell why in its sidecar."""
+    from dataclasses import replace
+
+    rejected = artifact.path.with_name(f"{artifact.path.name}.rejected")
+    artifact.path.replace(rejected)
+    artifact.sidecar.unlink()
+    replace(artifact, path=rejected).write_sidecar()
