@@ -13,7 +13,8 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from torch import Tensor, fx
 
-from converters.tflite_match import MOVES, Match, MatchedConvolution, tensor_values
+from converters.tflite_match import MOVES, Match, MatchedConvolution
+from converters.tflite_probe import tensor_values
 from converters.tflite_schema import constant, op_name, read_model
 from edge_deeplab.errors import ConversionError
 from edge_deeplab.quantization.affine import (

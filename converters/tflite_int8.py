@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from converters.tflite import TOOLS
 from converters.tflite_check import check_delegation, check_execution, check_integer, check_numbers
-from converters.tflite_match import Match, match, probe_pixels
+from converters.tflite_match import Match, match
+from converters.tflite_probe import probe_pixels
 from converters.tflite_schema import new_buffer, op_index, op_name, read_model, write_model
 from edge_deeplab.artifact import Artifact
 from edge_deeplab.errors import ConversionError, RangesError

@@ -10,19 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
-import torch
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
-from torch import Tensor, fx
+from torch import Tensor
 
-from converters.tflite_schema import constant, op_name, read_model, tensor_name, write_model
+from converters.tflite_probe import point_values, tensor_values
+from converters.tflite_schema import constant, op_name, read_model, tensor_name
 from edge_deeplab.errors import ConversionError
 from edge_deeplab.quantization.affine import Affine
 from edge_deeplab.quantization.graph import Convolution, QuantizationGraph
 from edge_deeplab.quantization.ranges import QuantRanges
-from edge_deeplab.runtime.native_log import without_info_lines
 
 # Error of the largest value, relative to it: the exporter's float32 file differs by 1e-4 at most, and two different
 # layers of one network by about 1.
@@ -63,14 +60,6 @@ class Match:
     convolutions: Mapping[int, MatchedConvolution]
 
 
-def probe_pixels(height: int, width: int) -> NDArray[np.uint8]:
-    """A seeded picture with large shapes and grain, RGB, uint8, HxWx3: it excites every layer."""
-    random = np.random.default_rng(20180313)
-    coarse = random.uniform(-40, 295, (6, 6, 3)).astype(np.float32)
-    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(np.rint(smooth + random.normal(0, 12, (height, width, 3))), 0, 255).astype(np.uint8)
-
-
 def match(graph: QuantizationGraph, ranges: QuantRanges, data: bytes, pixels: NDArray[np.uint8]) -> Match:
     """Find the activation point behind each float tensor, and the layer behind each convolution.
 
@@ -89,67 +78,6 @@ def match(graph: QuantizationGraph, ranges: QuantRanges, data: bytes, pixels: ND
     candidates = _candidates(model, points, tensor_values(data, pixels.astype(np.float32) / 255))
     activations = {index: _settle(index, names, ranges, model) for index, names in candidates.items()}
     return Match(activations, _match_convolutions(graph, model, candidates))
-
-
-def point_values(module: fx.GraphModule, nodes: Mapping[str, str], pixels: NDArray[np.uint8]) -> dict[str, Tensor]:
-    """Run a traced network on one image and keep the values of some nodes.
-
-    Args:
-        module: (1, 3, H, W) in [0, 1] -> anything; float32 or float64.
-        nodes: point name to node name.
-        pixels: RGB, uint8, HxWx3.
-
-    Returns:
-        Point name to values, (1, C, H, W).
-    """
-    names: dict[str, list[str]] = {}
-    for point, node in nodes.items():
-        names.setdefault(node, []).append(point)
-    kept: dict[str, Tensor] = {}
-
-    class Keep(fx.Interpreter):
-        def run_node(self, n: fx.Node) -> Any:
-            result = super().run_node(n)
-            for name in names.get(n.name, ()):
-                kept[name] = result
-            return result
-
-    dtype = next(module.parameters()).dtype
-    image = (torch.from_numpy(pixels.astype(np.float32)) / 255).to(dtype).permute(2, 0, 1)[None]
-    with torch.no_grad():
-        Keep(module).run(image)
-    return kept
-
-
-def tensor_values(data: bytes, image: NDArray[Any]) -> dict[int, NDArray[Any]]:
-    """Run a TFLite file on one image and keep every tensor that it computes.
-
-    Run by XNNPACK, as on a device, in one go: each tensor is made an output of the graph.
-
-    Args:
-        data: the file.
-        image: of its input's element type, HxWx3.
-
-    Returns:
-        Tensor index to values.
-
-    Raises:
-        ConversionError: the file does not run.
-    """
-    model = read_model(data)
-    subgraph = model.subgraphs[0]
-    computed = [int(index) for operator in subgraph.operators for index in operator.outputs]
-    subgraph.outputs, model.signatureDefs = np.array(computed, np.int32), None
-    try:
-        with without_info_lines():
-            interpreter = Interpreter(model_content=write_model(model))
-            interpreter.allocate_tensors()
-        (entry,) = interpreter.get_input_details()
-        interpreter.set_tensor(entry["index"], image[None])
-        interpreter.invoke()
-        return {entry["index"]: image[None]} | {index: interpreter.get_tensor(index) for index in computed}
-    except (ValueError, RuntimeError) as error:
-        raise ConversionError(f"the TFLite file does not run ({error}): convert the checkpoint again") from error
 
 
 def _candidates(model: Any, points: dict[str, Tensor], tensors: dict[int, NDArray[Any]]) -> dict[int, tuple[str, ...]]:

@@ -67,6 +67,7 @@ def test_values_outside_saturate(affine: Affine) -> None:
 @given(affines)
 def test_the_scale_is_a_float32(affine: Affine) -> None:
     assert affine.scale == np.float32(affine.scale)
+    assert Affine(0.1, 0).scale == np.float32(0.1)
 
 
 def test_pixels_are_exact() -> None:

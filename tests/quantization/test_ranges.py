@@ -63,10 +63,12 @@ def test_a_person_can_read_the_file(tmp_path: Path) -> None:
 def test_a_range_that_is_not_finite_or_has_no_width_is_refused(low: float, high: float) -> None:
     with pytest.raises(RangesError, match=r"stem.*calibrate"):
         QuantRanges("0", {"stem": ActivationRange(Affine(1.0, 0), low, high, "")}, {})
+
+
+@pytest.mark.parametrize(("low", "high"), [(float("nan"), 1.0), (0.0, float("inf")), (0.0, 0.0), (1.0, 0.0)])
+def test_an_interval_that_cannot_be_covered_is_refused_by_name(low: float, high: float) -> None:
     with pytest.raises(RangesError, match=r"stem.*calibrate"):
-        activation_range(low, 0.0 if low == high else high, (0, 1), "", "stem") if low != high else activation_range(
-            0.0, 0.0, (0, 1), "", "stem"
-        )
+        activation_range(low, high, (0.0, 1.0), "", "stem")
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan")])
