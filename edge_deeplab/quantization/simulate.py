@@ -92,9 +92,9 @@ def insert_quantizers(
     Args:
         graph: the float network; left as it is.
         activation: group name to the module that all points of the group share; it takes and gives the tensor, and has
-            the attribute ``scale``.
+            the attribute ``scale``, a buffer or a parameter with one element.
         convolution: convolution name and a copy of the layer to the module in its place; it takes the tensor and the
-            0-dimensional scale of its input.
+            scale of its input's point.
 
     Returns:
         (N, 3, H, W) in [0, 1] -> probabilities. Nodes keep their names; that of a point's quantizer is the point's
@@ -112,7 +112,6 @@ def insert_quantizers(
         node = nodes[layer.node]
         conv = module.get_submodule(layer.module)
         assert isinstance(conv, nn.Conv2d)
-        # The wrapper must not contain the path that it replaces, so it takes the place of the layer itself.
         _replace(module, layer.module, convolution(layer.name, conv))
         with module.graph.inserting_before(node):
             scale = module.graph.get_attr(f"{paths[points[layer.input].group]}.scale")
