@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from calibration.collect import collect_ranges
-from calibration.images import open_calibration_set
+from calibration.images import open_calibration
 from converters import tflite, tflite_int8
 from edge_deeplab.artifact import sidecar_path
 from edge_deeplab.checkpoint import load_checkpoint, save_checkpoint
@@ -66,7 +66,7 @@ def main() -> None:
     trained = load_checkpoint(arguments.run / CHECKPOINT)
     save_checkpoint(checkpoint, trained.spec, trained.weights, notes=trained.notes, half=True)
     network, loaded = load_network(checkpoint)
-    images = open_calibration_set(arguments.data, split="train", count=CALIBRATION_IMAGES)
+    images = open_calibration(arguments.data, split="train", count=CALIBRATION_IMAGES)
     with image_progress("observing ranges") as progress:
         ranges = collect_ranges(
             network,

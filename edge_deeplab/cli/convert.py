@@ -10,6 +10,8 @@ import click
 
 if TYPE_CHECKING:
     from edge_deeplab.artifact import Artifact
+    from edge_deeplab.checkpoint import Checkpoint
+    from edge_deeplab.models.deeplab import DeepLab
     from edge_deeplab.quantization.ranges import QuantRanges
     from edge_deeplab.spec import Target
 
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder of photos, or a data set, to observe the ranges on instead.",
 )
-@click.option("--calibration-split", help="Split of --calibration, such as train: test photos must stay unseen.")
+@click.option("--calibration-split", help="Split of --calibration; the training split if it has one.")
 @click.option("--calibration-images", default=128, show_default=True, help="How many of them.")
 @click.option("--data", type=click.Path(path_type=Path), help="Photos with masks to compare on; else bundled photos.")
 @click.option("--split", help="Split of --data, such as test.")
@@ -68,6 +70,7 @@ def command(
     from edge_deeplab.errors import SpecError
     from edge_deeplab.extras import require_extra
     from edge_deeplab.files import make_folder
+    from edge_deeplab.models.loading import load_network
     from edge_deeplab.spec import Precision
     from edge_deeplab.weights import shipped_checkpoint
 
@@ -76,11 +79,12 @@ def command(
     if ranges_file is not None and calibration is not None:
         raise SpecError("--ranges and --calibration exclude each other: take the ranges, or observe new ones")
     source = checkpoint or shipped_checkpoint()
+    network, loaded = load_network(source)
     make_folder(out)
     ranges = None
     if any(target.precision is Precision.INT8 for target in chosen):
-        ranges = _ranges(source, ranges_file, calibration, calibration_split, calibration_images, out)
-    artifacts = _convert(source, chosen, out, io, ranges)
+        ranges = _ranges(source, network, loaded, ranges_file, calibration, calibration_split, calibration_images, out)
+    artifacts = _convert(source, network, loaded, chosen, out, io, ranges)
     _prove(source, artifacts, out, data=data, split=split, threads=threads)
 
 
@@ -102,14 +106,19 @@ def _file_name(checkpoint: Path, target: Target, io: str) -> str:
 
 
 def _ranges(
-    checkpoint: Path, file: Path | None, calibration: Path | None, split: str | None, count: int, out: Path
+    checkpoint: Path,
+    network: DeepLab,
+    loaded: Checkpoint,
+    file: Path | None,
+    calibration: Path | None,
+    split: str | None,
+    count: int,
+    out: Path,
 ) -> QuantRanges:
     """The ranges that were asked for; else those beside the checkpoint; else observed on the bundled photos."""
     from calibration.collect import collect_ranges
-    from calibration.images import bundled_calibration_set, open_calibration_set
-    from edge_deeplab.checkpoint import load_checkpoint
+    from calibration.images import bundled_calibration, open_calibration
     from edge_deeplab.cli.progress import image_progress
-    from edge_deeplab.models.loading import load_network
     from edge_deeplab.quantization.ranges import load_ranges, ranges_path, save_ranges
 
     beside = ranges_path(checkpoint)
@@ -117,7 +126,7 @@ def _ranges(
         file = beside
     if file is not None:
         ranges = load_ranges(file)
-        ranges.require_checkpoint(load_checkpoint(checkpoint).sha256)
+        ranges.require_checkpoint(loaded.sha256)
         return ranges
     if calibration is None:
         click.echo(
@@ -125,12 +134,7 @@ def _ranges(
             "portrait. Give --calibration a folder of your own photos for a better file.",
             err=True,
         )
-    images = (
-        bundled_calibration_set()
-        if calibration is None
-        else open_calibration_set(calibration, split=split, count=count)
-    )
-    network, loaded = load_network(checkpoint)
+    images = bundled_calibration() if calibration is None else open_calibration(calibration, split=split, count=count)
     with image_progress("observing ranges") as progress:
         ranges = collect_ranges(
             network,
@@ -146,17 +150,21 @@ def _ranges(
 
 
 def _convert(
-    checkpoint: Path, targets: tuple[Target, ...], out: Path, io: str, ranges: QuantRanges | None
+    checkpoint: Path,
+    network: DeepLab,
+    loaded: Checkpoint,
+    targets: tuple[Target, ...],
+    out: Path,
+    io: str,
+    ranges: QuantRanges | None,
 ) -> list[Artifact]:
     """Write the file of each target; PyTorch exports once and TensorFlow starts once for all of them."""
     from rich.console import Console
 
     from converters import onnx, tflite, tflite_int8
-    from edge_deeplab.models.loading import load_network
     from edge_deeplab.spec import Format, IoType, Precision
 
     console = Console(stderr=True)
-    network, loaded = load_network(checkpoint)
     with console.status("PyTorch exports to ONNX"):
         exported = onnx.export(network, loaded.spec)
     # The int8 file is made of the float32 one.
