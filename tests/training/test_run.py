@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -139,7 +140,9 @@ def test_a_killed_run_resumes(straight: Path, tmp_path: Path) -> None:
     """Kill it hard in the middle of the second or third epoch, and go on."""
     out = tmp_path / "run"
     command = _python("runs._run(Path(sys.argv[3]))", str(tmp_path), str(out))
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    # One thread, as in this process (conftest.py): the order of sums is part of the result.
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
     deadline = time.monotonic() + 300
     while not (out / RESUME).exists():
         assert process.poll() is None, process.communicate()[1].decode()
