@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from converters.check import check_against_checkpoint
 from edge_deeplab.artifact import Artifact
+from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.errors import ConversionError, MissingExtraError
 from edge_deeplab.files import atomic_path, sha256
 from edge_deeplab.models.deeplab import DeepLab, Deployed
@@ -47,9 +48,11 @@ def convert(checkpoint: Path, out: Path, *, exported: bytes | None = None) -> Ar
         OutputError: the place cannot be written to.
         MissingExtraError: onnx is not installed.
     """
-    network, loaded = load_network(checkpoint)
     if exported is None:
+        network, loaded = load_network(checkpoint)
         exported = export(network, loaded.spec)
+    else:
+        loaded = load_checkpoint(checkpoint)
     with atomic_path(out) as temporary:
         temporary.write_bytes(exported)
         with OnnxSession(temporary, classes=loaded.spec.classes) as session:

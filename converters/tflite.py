@@ -11,6 +11,7 @@ from converters.check import check_against_checkpoint
 from converters.onnx import export
 from converters.worker import run_worker
 from edge_deeplab.artifact import Artifact
+from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.errors import MissingExtraError
 from edge_deeplab.files import atomic_path, sha256
 from edge_deeplab.models.loading import load_network
@@ -51,9 +52,11 @@ def convert(checkpoint: Path, out: Path, precision: Precision, *, flatbuffer: by
         OutputError: the place cannot be written to.
         MissingExtraError: a package of the extra "convert" is not installed.
     """
-    network, loaded = load_network(checkpoint)
     if flatbuffer is None:
+        network, loaded = load_network(checkpoint)
         flatbuffer = flatbuffers(export(network, loaded.spec), [precision])[precision]
+    else:
+        loaded = load_checkpoint(checkpoint)
     target = Target(Format.TFLITE, precision)
     with atomic_path(out) as temporary:
         temporary.write_bytes(flatbuffer)

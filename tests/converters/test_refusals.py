@@ -56,7 +56,7 @@ def test_a_flatbuffer_of_another_network_is_refused(
     other = changed(small_checkpoint, tmp_path / "other.safetensors", shift_the_logits)
     out = tmp_path / "model.tflite"
     flatbuffer = small_float32_tflite.read_bytes()
-    with pytest.raises(ConversionError, match="tflite-float32 file differs from PyTorch: greatest error"):
+    with pytest.raises(ConversionError, match=r"tflite-float32 file differs from PyTorch: (mean|greatest) error"):
         tflite.convert(other, out, Precision.FLOAT32, flatbuffer=flatbuffer)
     with pytest.raises(ModelFileError, match="truncated"):
         tflite.convert(small_checkpoint, out, Precision.FLOAT32, flatbuffer=flatbuffer[:-100])

@@ -36,8 +36,15 @@ def test_a_worker_has_its_arguments_its_environment_and_its_folder(
 
 
 def test_a_failure_quotes_the_last_lines_and_keeps_the_whole_log(tmp_path: Path) -> None:
-    code = "for i in range(99): print('INFO: line', i)\nprint('W0000 00:00 absl')\nraise KeyError('no such operator')"
-    with pytest.raises(ConversionError, match=r"job failed with status 1: .*KeyError: 'no such operator'; ") as caught:
+    code = """
+import sys
+print("KeyError: 'no such operator'")
+for i in range(99):
+    print("INFO: line", i)
+print("W0000 00:00 absl")
+sys.exit(3)
+"""
+    with pytest.raises(ConversionError, match=r"job failed with status 3: KeyError: 'no such operator'; ") as caught:
         run(tmp_path, code)
     assert "INFO" not in str(caught.value)
     assert "\n" not in str(caught.value)
