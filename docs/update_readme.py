@@ -33,7 +33,7 @@ def numbers(card: Card, folder: Path) -> str:
                 f"{100 * score.int8['false_person_rate']:.1f} % in int8.",
                 "",
             ]
-    sizes = [f"`{name}` ({(folder / name).stat().st_size / 1e6:.1f} MB)" for name in card.files]
+    sizes = [f"`{name}` ({_size((folder / name).stat().st_size)})" for name in card.files]
     lines += [f"Files in `edge_deeplab/weights`: {', '.join(sizes)}.", ""]
     lines += ["It learned from photos that are not in this repository:", ""]
     lines += ["| source | images | terms |", "|---|---:|---|"]
@@ -41,6 +41,10 @@ def numbers(card: Card, folder: Path) -> str:
     lines += ["", "Where it fails:", ""]
     lines += [f"- {failure}" for failure in card.known_failures]
     return "\n".join(lines) + "\n"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} kB"
 
 
 def _row(score: Score) -> str:

@@ -70,12 +70,14 @@ def command(
     from edge_deeplab.errors import SpecError
     from edge_deeplab.extras import require_extra
     from edge_deeplab.files import make_folder
-    from edge_deeplab.models.loading import load_network
     from edge_deeplab.spec import Precision
     from edge_deeplab.weights import shipped_checkpoint
 
     chosen = _targets(targets)
     require_extra("convert", "converting", "torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "tensorflow")
+
+    from edge_deeplab.models.loading import load_network
+
     if ranges_file is not None and calibration is not None:
         raise SpecError("--ranges and --calibration exclude each other: take the ranges, or observe new ones")
     source = checkpoint or shipped_checkpoint()
