@@ -48,13 +48,10 @@ def convert_saved_model(folder: Path, precision: Precision) -> bytes:
     match precision:
         case Precision.FLOAT32:
             pass
-        case Precision.FLOAT16:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.target_spec.supported_types = [tf.float16]
         case Precision.DYNAMIC:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        case Precision.INT8:
-            raise ValueError("int8 files are made of the float32 file and QuantRanges, not by TensorFlow")
+        case Precision.FLOAT16 | Precision.INT8:
+            raise ValueError(f"{precision} files are made of the float32 file, not by TensorFlow")
     content: bytes = converter.convert()
     return content
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from converters.check import check_against_checkpoint
 from converters.onnx import export
+from converters.tflite_float16 import halve_weights
 from converters.worker import run_worker
 from edge_deeplab.artifact import Artifact
 from edge_deeplab.checkpoint import load_checkpoint
@@ -28,6 +29,7 @@ _ENVIRONMENT = {
     "TF_ENABLE_ONEDNN_OPTS": "0",  # other rounding on other machines, while constants are folded
     "PYTHONHASHSEED": "0",  # the order of sets may show in the names of tensors
 }
+_SOURCE = {Precision.FLOAT16: Precision.FLOAT32}  # a precision that is made of another, without TensorFlow
 _TIMEOUT = 900.0  # seconds; 20 are usual on two cores
 
 
@@ -37,7 +39,7 @@ def convert(checkpoint: Path, out: Path, precision: Precision, *, flatbuffer: by
     Args:
         checkpoint: the .safetensors file.
         out: the .tflite file to write; replaced only by one that agrees with PyTorch.
-        precision: FLOAT32; FLOAT16: weights are stored in half precision, arithmetic is the runtime's choice;
+        precision: FLOAT32; FLOAT16: the weights of dense convolutions are stored in half precision;
             DYNAMIC: int8 weights, activations quantized while it runs (slower than float32 on a CPU, but a quarter
             of the size).
         flatbuffer: what :func:`flatbuffers` gave for this checkpoint and precision; None: made here. For several
@@ -92,18 +94,23 @@ def flatbuffers(onnx: bytes, precisions: Collection[Precision]) -> Mapping[Preci
     for package in ("tensorflow", "onnx2tf", "tf_keras"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError(package, "convert", "conversion to TFLite")
+    by_tensorflow = sorted({_SOURCE.get(precision, precision) for precision in precisions})
     with tempfile.TemporaryDirectory(prefix="edge-deeplab-") as name:
         folder = Path(name)
         source = folder / "network.onnx"
         source.write_bytes(onnx)
         run_worker(
             "converters.tensorflow_worker",
-            [str(source), str(folder), *precisions],
+            [str(source), str(folder), *by_tensorflow],
             folder=folder,
             environment=_ENVIRONMENT,
             timeout=_TIMEOUT,
         )
-        return {precision: (folder / f"{precision}.tflite").read_bytes() for precision in precisions}
+        made = {precision: (folder / f"{precision}.tflite").read_bytes() for precision in by_tensorflow}
+    return {
+        precision: halve_weights(made[Precision.FLOAT32]) if precision is Precision.FLOAT16 else made[precision]
+        for precision in precisions
+    }
 
 
 def float32_flatbuffer(checkpoint: Path) -> bytes:

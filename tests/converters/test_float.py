@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,11 @@ import pytest
 
 from converters import onnx, tflite
 from converters.check import made_pictures
+from converters.tflite_float16 import halve_weights
+from converters.tflite_schema import read_model, write_model
 from edge_deeplab.artifact import Artifact
 from edge_deeplab.checkpoint import load_checkpoint, save_checkpoint
+from edge_deeplab.errors import ConversionError
 from edge_deeplab.files import sha256
 from edge_deeplab.models.loading import load_network
 from edge_deeplab.runtime.opening import open_session
@@ -98,8 +102,36 @@ def test_a_float_tflite_file_is_one_partition_of_plain_operators(
 
 def test_the_sizes_are_those_of_their_precision(small_flatbuffers: Mapping[Precision, bytes]) -> None:
     sizes = {precision: len(content) for precision, content in small_flatbuffers.items()}
-    assert sizes[Precision.FLOAT16] < 0.6 * sizes[Precision.FLOAT32]
+    assert sizes[Precision.FLOAT16] < 0.65 * sizes[Precision.FLOAT32]
     assert sizes[Precision.DYNAMIC] < 0.45 * sizes[Precision.FLOAT32]
+
+
+def test_float16_halves_the_large_convolutions_and_leaves_the_sensitive_ones(
+    convert: Callable[[Target], Artifact],
+) -> None:
+    operators = inspect_tflite(convert(Target.parse("tflite-float16")).path).operators
+    widened = {operator.outputs[0].name: operator.inputs[0] for operator in operators if operator.name == "DEQUANTIZE"}
+    assert {half.type for half in widened.values()} == {"FLOAT16"}
+    sizes: dict[bool, list[int]] = {True: [], False: []}
+    for operator in operators:
+        if operator.name in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            _, weight, bias = operator.inputs
+            assert (weight.name in widened) == (bias.name in widened)
+            if operator.name == "DEPTHWISE_CONV_2D":
+                assert weight.name not in widened
+            else:
+                sizes[weight.name in widened].append(math.prod(weight.shape))
+    assert len(sizes[True]) > 5
+    assert max(sizes[False]) <= min(sizes[True])
+
+
+def test_a_weight_beyond_float16_is_refused(small_flatbuffers: Mapping[Precision, bytes]) -> None:
+    model = read_model(small_flatbuffers[Precision.FLOAT32])
+    for buffer in model.buffers:
+        if buffer.data is not None and len(buffer.data) > 40_000:  # the weights of a large convolution
+            buffer.data = np.full(len(buffer.data) // 4, 1e5, np.float32).view(np.uint8)
+    with pytest.raises(ConversionError, match=r"a weight of 1e\+05 does not fit into float16"):
+        halve_weights(write_model(model))
 
 
 def test_the_same_checkpoint_gives_the_same_bytes(
