@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from edge_deeplab.errors import CalibrationError, RangesError
 from edge_deeplab.image import Rgb, resize_area
 from edge_deeplab.models.deeplab import DeepLab
-from edge_deeplab.quantization.affine import symmetric_scales, widen_for_bias
+from edge_deeplab.quantization.affine import dequantize_weights, quantize_weights, symmetric_scales, widen_for_bias
 from edge_deeplab.quantization.graph import Convolution, QuantizationGraph, quantization_graph
 from edge_deeplab.quantization.observers import Histogram, observer_named
 from edge_deeplab.quantization.ranges import ActivationRange, QuantRanges, WeightRange, activation_range
 from edge_deeplab.spec import ModelSpec
 
-DEFAULT_OBSERVER = "min-max"
+DEFAULT_OBSERVER = "percentile-99.99"
 """On the shipped model's validation photos the observers differ by less than the standard error of 0.05 points of IoU,
 and this one is never behind TensorFlow's PTQ (benchmarks/ptq_against_tensorflow.py); so it is the simplest."""
 
@@ -35,11 +35,13 @@ class Observations:
     Attributes:
         graph: the folded network and its points.
         histograms: group name to all values of the group's points.
+        means: convolution name to the mean of each channel of its input, float64, (in channels,).
         images: how many images were run.
     """
 
     graph: QuantizationGraph
     histograms: dict[str, Histogram]
+    means: dict[str, NDArray[np.float64]]
     images: int
 
 
@@ -72,16 +74,24 @@ def observe(
         distinct |= {hash(image.tobytes()) for image in pixels if image.min() < image.max()}
         progress(count)
     _require_varied(count, len(distinct))
-    return Observations(graph, observer.histograms, count)
+    means = {name: total / count for name, total in observer.totals.items()}
+    return Observations(graph, observer.histograms, means, count)
 
 
-def ranges_from(observations: Observations, *, checkpoint_sha256: str, observer: str = DEFAULT_OBSERVER) -> QuantRanges:
+def ranges_from(
+    observations: Observations,
+    *,
+    checkpoint_sha256: str,
+    observer: str = DEFAULT_OBSERVER,
+    bias_correction: bool = True,
+) -> QuantRanges:
     """Choose the ranges of all points by an observer, and the scales of all weights by their largest value.
 
     Args:
         observations: from :func:`observe`.
         checkpoint_sha256: the checkpoint that the network was loaded from.
         observer: a name of :data:`edge_deeplab.quantization.observers.OBSERVERS`.
+        bias_correction: take back in the biases what the rounded weights add on average.
 
     Raises:
         RangesError: a point that saw nothing but zeros, or values that are not finite.
@@ -104,7 +114,12 @@ def ranges_from(observations: Observations, *, checkpoint_sha256: str, observer:
         checkpoint_sha256=checkpoint_sha256,
         activations={point.name: activations[point.name] for point in graph.points},
         weights={
-            convolution.name: _weight_range(graph, convolution, activations[convolution.input])
+            convolution.name: _weight_range(
+                graph,
+                convolution,
+                activations[convolution.input],
+                observations.means[convolution.name] if bias_correction else None,
+            )
             for convolution in graph.convolutions
         },
     )
@@ -134,9 +149,17 @@ class _Observing(fx.Interpreter):
         super().__init__(graph.module)
         # Copied values were counted where they came from: counting them twice would weigh them double.
         self._groups = {point.node: point.group for point in graph.points if not point.copied}
+        self._convolutions = {convolution.node: convolution.name for convolution in graph.convolutions}
         self.histograms: dict[str, Histogram] = {}
+        self.totals: dict[str, NDArray[np.float64]] = {}
 
     def run_node(self, n: fx.Node) -> Any:
+        if n.name in self._convolutions:
+            (given, *_), _ = self.fetch_args_kwargs_from_env(n)
+            assert isinstance(given, Tensor)
+            total = given.double().mean((2, 3)).sum(0).numpy()
+            name = self._convolutions[n.name]
+            self.totals[name] = self.totals.get(name, 0.0) + total
         result = super().run_node(n)
         group = self._groups.get(n.name)
         if group is not None:
@@ -161,7 +184,12 @@ def _require_varied(count: int, distinct: int) -> None:
         raise CalibrationError(f"all {count} calibration images are the same: give photos that differ")
 
 
-def _weight_range(graph: QuantizationGraph, convolution: Convolution, input_range: ActivationRange) -> WeightRange:
+def _weight_range(
+    graph: QuantizationGraph,
+    convolution: Convolution,
+    input_range: ActivationRange,
+    input_means: NDArray[np.float64] | None,
+) -> WeightRange:
     layer = graph.conv(convolution)
     assert layer.bias is not None
     weights, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
@@ -170,7 +198,24 @@ def _weight_range(graph: QuantizationGraph, convolution: Convolution, input_rang
             f"a weight of {convolution.name} is not finite: the checkpoint is damaged, or training diverged"
         )
     scales = widen_for_bias(symmetric_scales(weights, 0), bias, input_range.affine.scale)
-    return WeightRange(tuple(float(scale) for scale in scales), 0)
+    shifts = () if input_means is None else _bias_shifts(layer, weights, scales, input_means)
+    return WeightRange(tuple(float(scale) for scale in scales), 0, shifts)
+
+
+def _bias_shifts(
+    layer: nn.Conv2d, weights: NDArray[np.float32], scales: NDArray[np.float32], input_means: NDArray[np.float64]
+) -> tuple[float, ...]:
+    """What the rounding of the weights takes off each output channel on average: (W - W_int8) E[x].
+
+    Bias correction (Nagel et al. 2019, arXiv 1906.04721, section 4.2) with means that were observed. It matters most
+    behind a channel that is nearly constant: a depthwise high-pass filter, whose weights sum to nothing, turns a
+    rounding error of that sum into an offset of the whole map.
+    """
+    rounded = dequantize_weights(quantize_weights(weights, scales, 0), scales, 0)
+    lost = (np.asarray(weights, np.float64) - rounded).sum((2, 3))  # (out, in / groups)
+    means = input_means.reshape(layer.groups, 1, -1)
+    shifts = (lost.reshape(layer.groups, -1, lost.shape[1]) * means).sum(2).reshape(-1)
+    return tuple(float(np.float32(shift)) for shift in shifts)
 
 
 def _require_finite(name: str, seen: Histogram) -> None:

@@ -196,10 +196,11 @@ def _check_layer(
     assert conv.bias is not None
     tensors = model.subgraphs[0].tensors
     kernel, offset = (tensors[int(operator.inputs[place])] for place in (1, 2))
-    scales = ranges.weight(layer.name).array()
+    weight = ranges.weight(layer.name)
+    scales = weight.array()
     steps = bias_scales(ranges.activation(layer.input).affine.scale, scales)
     weights = quantize_weights(conv.weight.detach().numpy(), scales, 0).transpose(entry.permutation)
-    bias = quantize_bias(conv.bias.detach().numpy(), steps)
+    bias = quantize_bias(conv.bias.detach().double().numpy() + weight.shifts(), steps)
     for what, equal in (
         ("weights", _same(constant(model, kernel, np.int8), weights)),
         ("scales of the weights", np.array_equal(kernel.quantization.scale, scales)),

@@ -157,10 +157,11 @@ def layer_integers(
     """
     conv = graph.conv(layer)
     assert conv.bias is not None
-    scales = ranges.weight(layer.name).array()
+    weight = ranges.weight(layer.name)
+    scales = weight.array()
     steps = bias_scales(ranges.activation(layer.input).affine.scale, scales)
     try:
-        bias = quantize_bias(conv.bias.detach().numpy(), steps)
+        bias = quantize_bias(conv.bias.detach().double().numpy() + weight.shifts(), steps)
     except ValueError as error:
         raise RangesError(f"{layer.name}: {error}: calibrate the network again") from error
     return quantize_weights(conv.weight.detach().numpy(), scales, 0), scales, bias, steps

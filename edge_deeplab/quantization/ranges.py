@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,14 +47,21 @@ class WeightRange:
     Attributes:
         scales: one float32 value a channel, positive.
         axis: the channel's axis in PyTorch's weight (0: output channels, OIHW).
+        bias_shift: one float32 value a channel, added to the layer's bias before it is rounded, which takes back what
+            the rounded weights add on average (bias correction); empty: nothing is added.
     """
 
     scales: tuple[float, ...]
     axis: int
+    bias_shift: tuple[float, ...] = ()
 
     def array(self) -> NDArray[np.float32]:
         """The scales as float32, (channels,)."""
         return np.array(self.scales, np.float32)
+
+    def shifts(self) -> NDArray[np.float32]:
+        """The bias shifts as float32, (channels,); zeros where there are none."""
+        return np.array(self.bias_shift or np.zeros(len(self.scales)), np.float32)
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,8 @@ class QuantRanges:
         for name, weight in self.weights.items():
             if not weight.scales or not all(math.isfinite(scale) and scale > 0 for scale in weight.scales):
                 raise RangesError(f"a weight scale of {name} is not a positive number: calibrate again")
+            if len(weight.bias_shift) not in (0, len(weight.scales)) or not np.isfinite(weight.shifts()).all():
+                raise RangesError(f"the bias shifts of {name} are not one number a channel: calibrate again")
 
     def require_checkpoint(self, sha256: str) -> None:
         """Raises: RangesError: these are the ranges of another checkpoint."""
@@ -150,7 +159,7 @@ def load_ranges(path: Path) -> QuantRanges:
             checkpoint_sha256=str(values["checkpoint_sha256"]),
             activations={name: _activation(entry) for name, entry in values["activations"].items()},
             weights={
-                name: WeightRange(tuple(float(np.float32(scale)) for scale in entry["scales"]), int(entry["axis"]))
+                name: WeightRange(_floats(entry["scales"]), int(entry["axis"]), _floats(entry["bias_shift"]))
                 for name, entry in values["weights"].items()
             },
         )
@@ -188,7 +197,11 @@ def _to_json(ranges: QuantRanges) -> str:
         for name, point in ranges.activations.items()
     }
     weights = {
-        name: {"axis": weight.axis, "scales": [_short(scale) for scale in weight.scales]}
+        name: {
+            "axis": weight.axis,
+            "scales": [_short(scale) for scale in weight.scales],
+            "bias_shift": [_short(shift) for shift in weight.bias_shift],
+        }
         for name, weight in ranges.weights.items()
     }
     return (
@@ -199,6 +212,10 @@ def _to_json(ranges: QuantRanges) -> str:
         f'  "weights": {block(weights)}\n'
         "}\n"
     )
+
+
+def _floats(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(np.float32(value)) for value in values)
 
 
 def _short(value: float) -> float:

@@ -51,21 +51,24 @@ class QuantizedConv2d(nn.Module):
     Attributes:
         conv: the float convolution; its weights stay float, and are rounded in each forward pass.
         scales: float32, (out channels,).
+        bias_shift: float32, (out channels,), added to the bias before it is rounded.
     """
 
     scales: Tensor
+    bias_shift: Tensor
 
     def __init__(self, conv: nn.Conv2d, weight: WeightRange) -> None:
         super().__init__()
         self.conv = conv
         self.register_buffer("scales", torch.from_numpy(weight.array()))
+        self.register_buffer("bias_shift", torch.from_numpy(weight.shifts()))
 
     def forward(self, x: Tensor, input_scale: Tensor) -> Tensor:  # (N, in, H, W), () -> (N, out, H', W')
         conv, source, scales = self.conv, input_scale.double(), self.scales.double()
         assert conv.bias is not None
         weight = _rounded(conv.weight / scales[:, None, None, None]).clamp(-WEIGHT_MAX, WEIGHT_MAX)
         # Rounded at the float32 product, as it stands in the file; multiplied by the exact one, as the sums are.
-        bias = _rounded(conv.bias / (source.float() * scales.float()).double())
+        bias = _rounded((conv.bias.double() + self.bias_shift) / (source.float() * scales.float()).double())
         return nn.functional.conv2d(
             x,
             (weight * scales[:, None, None, None]).to(x.dtype),
