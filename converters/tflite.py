@@ -9,6 +9,7 @@ from pathlib import Path
 
 from converters.check import check_against_checkpoint
 from converters.onnx import export
+from converters.tflite_dynamic import restore_depthwise
 from converters.tflite_float16 import halve_weights
 from converters.worker import run_worker
 from edge_deeplab.artifact import Artifact
@@ -29,7 +30,6 @@ _ENVIRONMENT = {
     "TF_ENABLE_ONEDNN_OPTS": "0",  # other rounding on other machines, while constants are folded
     "PYTHONHASHSEED": "0",  # the order of sets may show in the names of tensors
 }
-_SOURCE = {Precision.FLOAT16: Precision.FLOAT32}  # a precision that is made of another, without TensorFlow
 _TIMEOUT = 900.0  # seconds; 20 are usual on two cores
 
 
@@ -40,8 +40,8 @@ def convert(checkpoint: Path, out: Path, precision: Precision, *, flatbuffer: by
         checkpoint: the .safetensors file.
         out: the .tflite file to write; replaced only by one that agrees with PyTorch.
         precision: FLOAT32; FLOAT16: the weights of dense convolutions are stored in half precision;
-            DYNAMIC: int8 weights, activations quantized while it runs (slower than float32 on a CPU, but a quarter
-            of the size).
+            DYNAMIC: int8 weights in dense convolutions, activations quantized while it runs (slower than float32 on
+            a CPU, but a third of the size).
         flatbuffer: what :func:`flatbuffers` gave for this checkpoint and precision; None: made here. For several
             targets of one checkpoint, so that TensorFlow starts once.
 
@@ -94,7 +94,8 @@ def flatbuffers(onnx: bytes, precisions: Collection[Precision]) -> Mapping[Preci
     for package in ("tensorflow", "onnx2tf", "tf_keras"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError(package, "convert", "conversion to TFLite")
-    by_tensorflow = sorted({_SOURCE.get(precision, precision) for precision in precisions})
+    # The float16 file is made of the float32 one, and the dynamic one takes its depthwise filters from it.
+    by_tensorflow = sorted({Precision.FLOAT32, *precisions} - {Precision.FLOAT16})
     with tempfile.TemporaryDirectory(prefix="edge-deeplab-") as name:
         folder = Path(name)
         source = folder / "network.onnx"
@@ -107,10 +108,17 @@ def flatbuffers(onnx: bytes, precisions: Collection[Precision]) -> Mapping[Preci
             timeout=_TIMEOUT,
         )
         made = {precision: (folder / f"{precision}.tflite").read_bytes() for precision in by_tensorflow}
-    return {
-        precision: halve_weights(made[Precision.FLOAT32]) if precision is Precision.FLOAT16 else made[precision]
-        for precision in precisions
-    }
+    return {precision: _finished(precision, made) for precision in precisions}
+
+
+def _finished(precision: Precision, made: Mapping[Precision, bytes]) -> bytes:
+    match precision:
+        case Precision.FLOAT16:
+            return halve_weights(made[Precision.FLOAT32])
+        case Precision.DYNAMIC:
+            return restore_depthwise(made[Precision.DYNAMIC], made[Precision.FLOAT32])
+        case Precision.FLOAT32 | Precision.INT8:
+            return made[precision]
 
 
 def float32_flatbuffer(checkpoint: Path) -> bytes:

@@ -127,7 +127,7 @@ class TestParity:
             checkpoint_sha256=sha256(small_checkpoint),
         ).write_sidecar()
         _, _, err = command("parity", small_checkpoint, other_checkpoint, "--target", "onnx")
-        assert "over 0.01 " in err  # int8's mean error, and no word about the greatest one
+        assert "under 97.0%" in err  # int8's IoU with the reference, and no word about the greatest error
         assert "greatest" not in err
 
     def test_without_a_sidecar_or_a_target_nothing_can_be_judged(

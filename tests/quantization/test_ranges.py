@@ -27,7 +27,7 @@ RANGES = QuantRanges(
         "input": ActivationRange(Affine(1 / 255, -128), 0.0, 1.0, "fixed: pixels in [0, 1]"),
         "stem": activation_range(-0.3, 5.7, (-0.31, 6.0), "observed: min-max over 4 images", "stem"),
     },
-    weights={"stem": WeightRange((0.5, 0.0078125), 0)},
+    weights={"stem": WeightRange((0.5, 0.0078125), 0, (0.25, -0.5))},
 )
 
 
@@ -55,7 +55,7 @@ def test_any_float32_scale_survives_the_text(tmp_path_factory: pytest.TempPathFa
 def test_a_person_can_read_the_file(tmp_path: Path) -> None:
     save_ranges(tmp_path / "ranges.json", RANGES)
     lines = (tmp_path / "ranges.json").read_text().splitlines()
-    assert '    "stem": {"axis": 0, "scales": [0.5, 0.0078125]}' in lines
+    assert '    "stem": {"axis": 0, "scales": [0.5, 0.0078125], "bias_shift": [0.25, -0.5]}' in lines
     assert json.loads("\n".join(lines))["activations"]["input"]["scale"] == 0.003921569
 
 
