@@ -20,6 +20,8 @@ from edge_deeplab.errors import ConversionError
 from edge_deeplab.quantization.affine import (
     INT8_MAX,
     INT8_MIN,
+    PIXELS,
+    PROBABILITY,
     bias_scales,
     quantize,
     quantize_bias,
@@ -67,8 +69,8 @@ def check_integer(graph: TfliteGraph, io: IoType) -> None:
     """Integer kernels from end to end.
 
     Raises:
-        ConversionError: a float tensor inside, a QUANTIZE or DEQUANTIZE anywhere but at the two ends, or another input
-            or output type than ``io``.
+        ConversionError: a float tensor inside, a QUANTIZE or DEQUANTIZE anywhere but at the two ends, or an input or
+            output of another type than ``io`` or with other parameters than its contract.
     """
     ends = (*graph.inputs, *graph.outputs)
     if [tensor.type for tensor in ends] != [_WORDS[io]] * 2:
@@ -77,6 +79,12 @@ def check_integer(graph: TfliteGraph, io: IoType) -> None:
         for tensor in (*operator.inputs, *operator.outputs):
             if tensor not in ends and tensor.type not in ("INT8", "INT32"):
                 raise ConversionError(f"the tensor {tensor.name} inside the int8 file is {tensor.type}")
+    for tensor in ends if io is not IoType.FLOAT32 else ():
+        lowest = 0 if io is IoType.UINT8 else INT8_MIN
+        if tensor.zero_points != (lowest,) or tensor.scales not in ((PIXELS.scale,), (PROBABILITY.scale,)):
+            raise ConversionError(
+                f"{tensor.name} at the end of the file has scale {tensor.scales} and zero point {tensor.zero_points}"
+            )
     borders = [place for place, operator in enumerate(graph.operators) if operator.name in _BORDERS]
     wanted = [] if io is IoType.INT8 else [0, len(graph.operators) - 1]
     if borders != wanted:
@@ -135,6 +143,36 @@ def check_execution(
     values = tensor_values(int8_data, (pixels.astype(np.int16) + INT8_MIN).astype(np.int8))
     integers = {name: values[index] for index, name in matched.activations.items() if index not in moved}
     _Following(graph, ranges, integers).run_pixels(pixels)
+
+
+def check_variant(data: bytes, int8_data: bytes, io: IoType, pixels: NDArray[np.uint8]) -> None:
+    """An I/O variant gives the integers of the int8 file, to the last bit.
+
+    Args:
+        data: the variant.
+        int8_data: the same network with int8 input and output.
+        io: what the variant takes and gives.
+        pixels: RGB, uint8, HxWx3, of the network's size.
+
+    Raises:
+        ConversionError: another result.
+    """
+    shifted = (pixels.astype(np.int16) + INT8_MIN).astype(np.int8)
+    expected = _result(int8_data, shifted).astype(np.float64)
+    match io:
+        case IoType.INT8:
+            found = _result(data, shifted).astype(np.float64)
+        case IoType.UINT8:
+            found = _result(data, pixels).astype(np.float64) + INT8_MIN
+        case IoType.FLOAT32:
+            found = _result(data, pixels.astype(np.float32) / 255) / PROBABILITY.scale + INT8_MIN
+    if not np.array_equal(found, expected):
+        raise ConversionError(f"the file with {io} input and output gives another result than the one with int8")
+
+
+def _result(data: bytes, image: NDArray[Any]) -> NDArray[Any]:
+    (output,) = read_model(data).subgraphs[0].outputs
+    return tensor_values(data, image)[int(output)]
 
 
 class _Following(fx.Interpreter):

@@ -16,7 +16,13 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from converters.tflite import TOOLS
-from converters.tflite_check import check_delegation, check_execution, check_integer, check_numbers
+from converters.tflite_check import (
+    check_delegation,
+    check_execution,
+    check_integer,
+    check_numbers,
+    check_variant,
+)
 from converters.tflite_match import Match, match
 from converters.tflite_probe import probe_pixels
 from converters.tflite_schema import new_buffer, op_index, op_name, read_model, write_model
@@ -90,6 +96,7 @@ def convert(
     bare = quantize_model(float32_tflite, graph, ranges, matched, IoType.INT8)
     check_delegation(bare)
     check_execution(bare, graph, ranges, matched, pixels)
+    check_variant(data, bare, io, pixels)
     write_bytes(out, data)
     return Artifact(
         path=out,

@@ -9,11 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from ai_edge_litert import schema_py_generated as schema
 
 from calibration.collect import collect_ranges
 from calibration.images import bundled_calibration
-from converters.tflite_check import check_delegation, check_execution, check_integer, check_numbers
+from converters.tflite_check import (
+    check_delegation,
+    check_execution,
+    check_integer,
+    check_numbers,
+    check_variant,
+)
 from converters.tflite_int8 import convert, layer_integers, quantize_model
 from converters.tflite_match import Match, _settle, match
 from converters.tflite_probe import point_values, probe_pixels, tensor_values
@@ -153,19 +160,54 @@ def test_every_point_arrives(bench: Bench) -> None:
     assert set(bench.matched.activations.values()) == {point.name for point in bench.graph.points}
 
 
-def test_first_layers_are_bit_equal_to_the_simulation(bench: Bench) -> None:
-    """From the pixels on, each on top of the one before: the stem, and the first two bottlenecks."""
+FIRST = ("backbone.stem", "backbone.blocks.0.depthwise", "backbone.blocks.0.project")
+
+
+def run_by_xnnpack(bench: Bench) -> dict[str, np.ndarray]:
+    """Point name to int8, NHWC; the tensors that the exporter added have another layer's name and come first."""
     values = tensor_values(bench.int8, (bench.pixels.astype(np.int16) - 128).astype(np.int8))
-    by_name = {name: values[index] for index, name in sorted(bench.matched.activations.items(), reverse=True)}
-    simulation = simulate(bench.graph, bench.ranges).double()
-    names = [point for point in bench.graph.points[1:] if point.name.startswith(("backbone.stem", "backbone.blocks.0"))]
-    assert len(names) == 3
-    simulated = point_values(simulation, {point.name: f"{point.node}_quantized" for point in names}, bench.pixels)
-    for point in names:
-        affine = bench.ranges.activation(point.name).affine
-        integers = np.rint(simulated[point.name].permute(0, 2, 3, 1).numpy() / affine.scale) + affine.zero_point
-        assert np.array_equal(integers, by_name[point.name]), point.name
-        assert len(np.unique(integers)) > 50  # not the equality of two blank tensors
+    return {name: values[index] for index, name in sorted(bench.matched.activations.items(), reverse=True)}
+
+
+def test_first_layers_are_bit_equal_to_integer_arithmetic(bench: Bench) -> None:
+    """Each on top of the one before, from the pixels on: sums of integers, scaled in float32, halves to even."""
+    found = run_by_xnnpack(bench)
+    integers = torch.from_numpy(bench.pixels.astype(np.float64)).permute(2, 0, 1)[None]  # int8 + 128: zero point 0
+    for name in FIRST:
+        layer = next(layer for layer in bench.graph.convolutions if layer.name == name)
+        conv = bench.graph.conv(layer)
+        weights, _, bias, steps = layer_integers(bench.graph, bench.ranges, layer)
+        output = bench.ranges.activation(name).affine
+        sums = torch.nn.functional.conv2d(
+            integers,
+            torch.from_numpy(weights.astype(np.float64)),
+            torch.from_numpy(bias.astype(np.float64)),
+            conv.stride,
+            conv.padding,
+            conv.dilation,
+            conv.groups,
+        ).numpy()
+        factors = (steps / np.float32(output.scale))[None, :, None, None]
+        scaled = np.rint(sums.astype(np.float32) * factors).astype(np.float64)
+        if not name.endswith("project"):  # ReLU6
+            scaled = np.clip(scaled, 0, np.rint(6 / output.scale))
+        expected = np.clip(scaled + output.zero_point, -128, 127)
+        assert np.array_equal(expected.transpose(0, 2, 3, 1), found[name]), name
+        assert len(np.unique(expected)) > 50  # not the equality of two blank tensors
+        integers = torch.from_numpy(expected - output.zero_point)
+
+
+def test_first_layers_are_those_of_the_simulation(bench: Bench) -> None:
+    """Float64 knows on which side of a tie a value lies that float32 rounds to the tie: one step, hardly ever."""
+    found = run_by_xnnpack(bench)
+    nodes = {point.name: f"{point.node}_quantized" for point in bench.graph.points if point.name in FIRST}
+    simulated = point_values(simulate(bench.graph, bench.ranges).double(), nodes, bench.pixels)
+    for name in FIRST:
+        affine = bench.ranges.activation(name).affine
+        integers = np.rint(simulated[name].permute(0, 2, 3, 1).numpy() / affine.scale) + affine.zero_point
+        difference = np.abs(integers - found[name])
+        assert difference.max() <= 1
+        assert np.mean(difference > 0) < 1e-4
 
 
 def test_io_variants_are_equal_to_the_last_bit(converted: dict[IoType, Path], bench: Bench) -> None:
@@ -251,6 +293,30 @@ def test_a_float_tensor_inside_is_caught(bench: Bench) -> None:
         check_integer(inspect_flatbuffer(bench.int8, "x"), IoType.UINT8)
     with pytest.raises(ConversionError, match="input and output"):
         check_integer(inspect_flatbuffer(bench.float32, "x"), IoType.INT8)
+
+
+@pytest.mark.parametrize("end", ["inputs", "outputs"])
+def test_a_wrong_zero_point_at_an_end_is_caught_before_the_file_is_opened(bench: Bench, end: str) -> None:
+    """LiteRT 2.1.0 crashes on such a file instead of refusing it."""
+
+    def shift(model: Any) -> None:
+        (index,) = getattr(model.subgraphs[0], end)
+        model.subgraphs[0].tensors[int(index)].quantization.zeroPoint = np.array([-1], np.int64)
+
+    check_integer(inspect_flatbuffer(bench.write(IoType.UINT8), "x"), IoType.UINT8)
+    with pytest.raises(ConversionError, match=r"at the end of the file has scale .* zero point \(-1,\)"):
+        check_integer(inspect_flatbuffer(edit(bench.write(IoType.UINT8), shift), "x"), IoType.UINT8)
+
+
+def test_a_variant_of_another_network_is_caught(bench: Bench) -> None:
+    def invert(model: Any) -> None:
+        tensor = kernel_of(model, "CONV_2D")
+        model.buffers[tensor.buffer].data = (-model.buffers[tensor.buffer].data.view(np.int8)).view(np.uint8)
+
+    for io in IoType:
+        check_variant(bench.write(io), bench.int8, io, bench.pixels)
+        with pytest.raises(ConversionError, match="another result"):
+            check_variant(edit(bench.write(io), invert), bench.int8, io, bench.pixels)
 
 
 def test_a_second_partition_is_caught(bench: Bench) -> None:
