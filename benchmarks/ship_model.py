@@ -46,12 +46,12 @@ TERMS = {
     "aisegment": "portraits with alpha; not verified",
     "coco128-negative": "COCO pictures without a person; annotations CC BY 4.0, photos under Flickr's terms",
 }
-FAILURES = (
-    "Small people far away are missed or cut short: the network sees 256x256 pixels and few such photos.",
-    "Hands and shoulders are less certain than hair: in one of the sources (celebamask) they are often not labelled.",
-    "Held objects and bags are sometimes person and sometimes not, as in the labels.",
-    "People upside down or lying on their side were not trained on (rotations went up to 15 degrees).",
-    "Dolls, statues and pictures of people can be taken for people.",
+FAILURES = (  # as seen on the contact sheet of the worst 24 of the test split, and on the bundled portrait
+    "Groups of pedestrians: whole persons are missed, limbs are cut short (pennfudan; the network sees 256x256 pixels).",
+    "Trunks of trees and parts of cars beside people are sometimes called a person.",
+    "A selfie from above, before ground as bright as the clothes: much of the ground was called a person.",
+    "Things that are held, such as a helmet under the arm, are half person and half background.",
+    "Photos were turned by at most 15 degrees in training: people lying or upside down are untested.",
 )
 
 
