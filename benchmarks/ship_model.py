@@ -47,7 +47,7 @@ TERMS = {
     "coco128-negative": "COCO pictures without a person; annotations CC BY 4.0, photos under Flickr's terms",
 }
 FAILURES = (  # as seen on the contact sheet of the worst 24 of the test split, and on the bundled portrait
-    "Groups of pedestrians: whole persons are missed, limbs are cut short (pennfudan; the network sees 256x256 pixels).",
+    "Groups of pedestrians: whole persons are missed, limbs are cut short (pennfudan).",
     "Trunks of trees and parts of cars beside people are sometimes called a person.",
     "A selfie from above, before ground as bright as the clothes: much of the ground was called a person.",
     "Things that are held, such as a helmet under the arm, are half person and half background.",
