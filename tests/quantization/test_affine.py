@@ -34,7 +34,8 @@ weights = arrays.arrays(np.float32, (4, 3, 2), elements=st.floats(-50, 50, width
 def test_a_value_inside_the_range_comes_back_within_half_a_step(affine: Affine, unit: np.ndarray) -> None:
     values = affine.low + unit.astype(np.float64) * (affine.high - affine.low)
     back = dequantize(quantize(values, affine), affine).astype(np.float64)
-    assert np.abs(back - values).max() <= affine.scale * 0.5 * (1 + 1e-5)
+    # dequantize rounds to float32, which is 2**-24 of up to 255 steps.
+    assert np.abs(back - values).max() <= affine.scale * 0.5 * (1 + 1e-4)
 
 
 @given(affines)
