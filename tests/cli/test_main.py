@@ -37,7 +37,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> dict[str, BaseException]:
         (ImageError("a.png is no picture: save it again"), 1, "a.png is no picture: save it again"),
         (OSError(errno.ENOSPC, "No space left on device", "/tmp/x"), 1, "/tmp/x: the disk is full: free some"),
         (OSError(errno.ENOSPC, "No space left on device", "from", None, "to"), 1, "to: the disk is full: free some"),
-        (PermissionError(errno.EACCES, "Permission denied", "/root/x"), 1, "/root/x: Permission denied"),
+        (PermissionError(errno.EACCES, "Permission denied", "/etc/x"), 1, "/etc/x: Permission denied"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), 1, "edge-deeplab[train]"),
         (ModuleNotFoundError("No module named 'tensorflow.lite'", name="tensorflow.lite"), 1, "edge-deeplab[convert]"),
         (ModuleNotFoundError("No module named 'numpy'", name="numpy"), 1, "install edge-deeplab again"),

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
 
 from converters import onnx, tflite
 from converters.check import made_pictures
+from converters.tflite_dynamic import restore_depthwise
 from converters.tflite_float16 import halve_weights
-from converters.tflite_schema import read_model, write_model
+from converters.tflite_schema import constant, op_name, read_model, write_model
 from edge_deeplab.artifact import Artifact
 from edge_deeplab.checkpoint import load_checkpoint, save_checkpoint
 from edge_deeplab.errors import ConversionError
@@ -104,6 +107,47 @@ def test_the_sizes_are_those_of_their_precision(small_flatbuffers: Mapping[Preci
     sizes = {precision: len(content) for precision, content in small_flatbuffers.items()}
     assert sizes[Precision.FLOAT16] < 0.65 * sizes[Precision.FLOAT32]
     assert sizes[Precision.DYNAMIC] < 0.45 * sizes[Precision.FLOAT32]
+
+
+def test_dynamic_keeps_depthwise_filters_in_float32(
+    convert: Callable[[Target], Artifact], small_flatbuffers: Mapping[Precision, bytes]
+) -> None:
+    graphs = [inspect_tflite(convert(Target.parse(f"tflite-{name}")).path) for name in ("dynamic", "float32")]
+    dynamic, exact = (
+        {op.outputs[0].name: op for op in graph.operators if op.name.endswith("CONV_2D")} for graph in graphs
+    )
+    assert dynamic.keys() == exact.keys()
+    types = {(op.name, op.inputs[1].type) for op in dynamic.values()}
+    assert {kind for name, kind in types if name == "DEPTHWISE_CONV_2D"} == {"FLOAT32"}
+    assert ("CONV_2D", "INT8") in types
+    ours, theirs = (_depthwise_filters(small_flatbuffers[name]) for name in (Precision.DYNAMIC, Precision.FLOAT32))
+    assert len(ours) > 10
+    assert all(np.array_equal(values, theirs[name]) for name, values in ours.items())
+
+
+def _depthwise_filters(flatbuffer: bytes) -> dict[bytes, NDArray[np.float32] | None]:
+    model = read_model(flatbuffer)
+    tensors = model.subgraphs[0].tensors
+    return {
+        tensors[op.outputs[0]].name: constant(model, tensors[op.inputs[1]], np.float32)
+        for op in model.subgraphs[0].operators
+        if op_name(model, op) == "DEPTHWISE_CONV_2D"
+    }
+
+
+def test_files_of_two_networks_are_not_mixed(small_flatbuffers: Mapping[Precision, bytes]) -> None:
+    float32 = small_flatbuffers[Precision.FLOAT32]
+    other = read_model(float32)
+    (subgraph,) = other.subgraphs
+    broken = read_model(float32)
+    for op in subgraph.operators:
+        if op_name(other, op) == "DEPTHWISE_CONV_2D":
+            subgraph.tensors[op.outputs[0]].name = b"another"
+    for op in broken.subgraphs[0].operators:
+        if op_name(broken, op) == "DEPTHWISE_CONV_2D":
+            broken.subgraphs[0].tensors[op.inputs[1]].type = schema.TensorType.INT8
+    with pytest.raises(ConversionError, match="differ at"):
+        restore_depthwise(write_model(broken), write_model(other))
 
 
 def test_float16_halves_the_large_convolutions_and_leaves_the_sensitive_ones(
