@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from edge_deeplab.models.deeplab import DeepLab, build_network
 from edge_deeplab.spec import ModelSpec, NetworkSpec
 from edge_deeplab.training.config import OptimizerKind, TrainingConfig
 from edge_deeplab.training.run import RESUME, train
+from edge_deeplab.training.sampling import EpochSampler
 
 _SPEC = ModelSpec(
     network=NetworkSpec(width_multiplier=0.35, aspp_channels=16, decoder_channels=16, skip_channels=8),
@@ -85,6 +88,12 @@ def _assert_same(first: Path, second: Path) -> None:
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def _epochs(out: Path, *, start: int) -> set[int]:
+    """The epochs that the given start of a run has curves of."""
+    with (out / f"curves/version_{start}/metrics.csv").open(newline="") as file:
+        return {int(row["epoch"]) for row in csv.DictReader(file) if row["epoch"]}
+
+
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three epochs in one go."""
@@ -120,6 +129,19 @@ def test_the_same_seed_gives_the_same_run(straight: Path, tmp_path: Path) -> Non
         _assert_same(straight, tmp_path / "other")
 
 
+def test_each_epoch_has_an_order_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = []
+    given = EpochSampler.__iter__
+
+    def listening(sampler: EpochSampler) -> Iterator[int]:
+        orders.append([key % 16 for key in given(sampler)])
+        return given(sampler)
+
+    monkeypatch.setattr(EpochSampler, "__iter__", listening)
+    _run(tmp_path, stop_after=2)
+    assert len({tuple(order) for order in orders}) == 2
+
+
 _SCRIPT = """
 import sys, importlib.util
 from pathlib import Path
@@ -151,6 +173,7 @@ def test_a_killed_run_resumes(straight: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.communicate()
     _run(out, resume=True)
+    assert 0 not in _epochs(out, start=1)
     _assert_same(straight, out)
 
 
