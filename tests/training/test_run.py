@@ -116,6 +116,8 @@ def test_resuming_is_as_if_nothing_had_happened(straight: Path, tmp_path: Path) 
     torch.rand(7)  # whatever else the process did in between
     _run(tmp_path, resume=True)
     _assert_same(straight, tmp_path)
+    assert _epochs(tmp_path, start=0) == {0, 1}
+    assert _epochs(tmp_path, start=1) == {2}  # it did go on: starting anew would give the same weights, too
     assert (
         load_checkpoint(tmp_path / "model.safetensors").notes == load_checkpoint(straight / "model.safetensors").notes
     )
