@@ -151,10 +151,13 @@ def _full_disk(path: Path) -> OutputError:
 
 
 def _is_playable(path: Path, count: int) -> bool:
-    """Whether a finished video opens, counts ``count`` frames, and still has its last one."""
+    """Whether a finished video opens, counts ``count`` frames, and still has its last one.
+
+    One more is right, too: Ctrl-C is noticed behind the encoder's call, when the frame is written but not yet counted.
+    """
     capture = open_video(path)
     try:
-        if not capture.isOpened() or round(capture.get(cv2.CAP_PROP_FRAME_COUNT)) != count:
+        if not capture.isOpened() or round(capture.get(cv2.CAP_PROP_FRAME_COUNT)) - count not in (0, 1):
             return False
         capture.set(cv2.CAP_PROP_POS_FRAMES, count - 1)
         return capture.grab()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -91,6 +92,31 @@ def test_an_interrupted_video_is_finished(tmp_path: Path, error: BaseException) 
         write_film(tmp_path / "a.mp4", FRAMES[:9], error)
     with VideoSource(tmp_path / "a.mp4") as source:
         assert len(list(source)) == 9
+
+
+class _Interrupting:
+    """The real encoder, with Ctrl-C arriving while the fifth frame is in it: noticed as soon as it returns."""
+
+    def __init__(self, writer: cv2.VideoWriter) -> None:
+        self._writer, self._written = writer, 0
+
+    def write(self, frame: np.ndarray) -> None:
+        self._writer.write(frame)
+        self._written += 1
+        if self._written == 5:
+            raise KeyboardInterrupt
+
+    def release(self) -> None:
+        self._writer.release()
+
+
+def test_ctrl_c_inside_the_encoder_keeps_the_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = VideoSink._open
+    monkeypatch.setattr(VideoSink, "_open", lambda sink, first: _Interrupting(given(sink, first)))
+    with pytest.raises(KeyboardInterrupt):
+        write_film(tmp_path / "a.mp4", FRAMES[:9])
+    with VideoSource(tmp_path / "a.mp4") as source:
+        assert len(list(source)) == 5
 
 
 def test_another_error_leaves_the_old_video_as_it_was(tmp_path: Path) -> None:
