@@ -13,20 +13,18 @@ from edge_deeplab.errors import ConversionError
 from edge_deeplab.evaluation.tolerances import TOLERANCES
 from edge_deeplab.runtime.session import Session
 from edge_deeplab.runtime.torch_session import TorchSession
-from edge_deeplab.spec import Precision, Target
+from edge_deeplab.spec import Target
 
 
 def check_against_checkpoint(session: Session, checkpoint: Path, target: Target) -> None:
     """Compare an opened file with PyTorch on a few made pictures.
 
     This finds a converter's faults (a shifted resize, swapped channels, a lost activation) before the file gets its
-    name; how good it is on photos is for parity to say. No network has learned such pictures, and it may be unsure of
-    any pixel of them, so that coarser numbers than float32's move single ones at will: those are held to the mean
-    error alone.
+    name; how good it is on photos is for parity to say.
 
     Raises:
         ConversionError: another size, other classes, or probabilities further off than ``target``'s tolerance for
-            the mean error, and in float32 for the greatest one.
+            the greatest and for the mean error.
     """
     tolerance = TOLERANCES[target]
     with TorchSession(checkpoint) as reference:
@@ -44,10 +42,10 @@ def check_against_checkpoint(session: Session, checkpoint: Path, target: Target)
             difference = np.abs(expected - found)
             greatest = max(greatest, float(difference.max()))
             errors.append(float(difference.mean()))
-    judged = [("mean", float(np.mean(errors)), tolerance.mean_error)]
-    if target.precision is Precision.FLOAT32:
-        judged.append(("greatest", greatest, tolerance.max_error))
-    for name, error, limit in judged:
+    for name, error, limit in (
+        ("greatest", greatest, tolerance.max_error),
+        ("mean", float(np.mean(errors)), tolerance.mean_error),
+    ):
         if limit.bound is not None and not error <= limit.bound:
             raise ConversionError(
                 f"the converted {target} file differs from PyTorch: {name} error of the probability {error:.2g} on "
