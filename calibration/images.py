@@ -64,6 +64,12 @@ def open_calibration(path: Path, count: int = DEFAULT_COUNT, *, split: str | Non
     return CalibrationSet(f"{count} photos of {path.resolve().name}{f', split {split}' if split else ''}", chosen)
 
 
+def spread_photos(dataset: SegmentationDataset, count: int) -> CalibrationSet:
+    """``count`` photos of an opened data set, evenly spread; the same ones at every call."""
+    chosen = tuple(partial(_photo, dataset, index * len(dataset) // count) for index in range(count))
+    return CalibrationSet(f"{count} photos", chosen)
+
+
 def bundled_calibration() -> CalibrationSet:
     """The one bundled portrait in its variations: a last resort, where there are no photos.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import count
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,12 +20,12 @@ import click
 @click.option("--width", default=1.0, show_default=True, help="MobileNetV2's width multiplier.")
 @click.option("--output-stride", default=16, show_default=True, help="8, 16 or 32.")
 @click.option("--head-channels", default=128, show_default=True, help="Channels of ASPP and decoder.")
-@click.option("--epochs", default=9, show_default=True)
+@click.option("--epochs", type=click.IntRange(min=1), help="9; 3 with --qat.")
 @click.option("--batch-size", default=16, show_default=True, help="Of one process.")
 @click.option("--optimizer", type=click.Choice(["adamw", "sgd"]), default="adamw", show_default=True)
 @click.option("--schedule", type=click.Choice(["cosine", "poly"]), default="cosine", show_default=True)
-@click.option("--lr", default=1e-3, show_default=True, help="Learning rate of the head.")
-@click.option("--backbone-rate", default=0.3, show_default=True, help="The backbone's rate, as a factor on --lr.")
+@click.option("--lr", type=float, help="Learning rate of the head: 1e-3; 1e-4 with --qat.")
+@click.option("--backbone-rate", type=float, help="The backbone's rate, as a factor on --lr: 0.3; 0.5 with --qat.")
 @click.option("--freeze-epochs", default=0, show_default=True, help="First epochs with a frozen backbone.")
 @click.option("--scale", nargs=2, type=float, default=(0.8, 1.6), show_default=True, help="Range of random zoom.")
 @click.option("--background", default=0.0, show_default=True, help="Share of photos with another's background.")
@@ -34,8 +34,18 @@ import click
 @click.option("--accelerator", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True)
 @click.option("--workers", default=1, show_default=True, help="Processes that load data.")
 @click.option("--seed", default=1, show_default=True)
+@click.option(
+    "--qat",
+    "parent",
+    metavar="CHECKPOINT",
+    type=click.Path(path_type=Path),
+    help="Fine-tune this float checkpoint as the int8 network that it becomes: 3 epochs at a low rate by default.",
+)
+@click.option("--distillation", default=0.5, show_default=True, help="With --qat: share of the loss that it teaches.")
 @click.option("--resume", is_flag=True, help="Continue the run in --out as if nothing had happened.")
+@click.pass_context
 def command(
+    context: click.Context,
     data: Path,
     out: Path,
     train_split: str,
@@ -47,12 +57,12 @@ def command(
     width: float,
     output_stride: int,
     head_channels: int,
-    epochs: int,
+    epochs: int | None,
     batch_size: int,
     optimizer: str,
     schedule: str,
-    lr: float,
-    backbone_rate: float,
+    lr: float | None,
+    backbone_rate: float | None,
     freeze_epochs: int,
     scale: tuple[float, float],
     background: float,
@@ -61,24 +71,23 @@ def command(
     accelerator: str,
     workers: int,
     seed: int,
+    parent: Path | None,
+    distillation: float,
     resume: bool,
 ) -> None:
     """Train a network on DATA: photos with masks.
 
     DATA is a folder with manifest.csv, with images/ and masks/, Pascal VOC, or COCO (docs/data.md). The averaged
-    weights of the best epoch become OUT/model.safetensors.
+    weights of the best epoch become OUT/model.safetensors. With --qat, OUT/model.ranges.json lies beside it.
     """
-    from edge_deeplab.errors import MissingExtraError
+    from edge_deeplab.extras import require_extra
 
-    try:
-        import lightning  # noqa: F401
-        import torch
-    except ImportError as error:
-        raise MissingExtraError(error.name or "lightning", "train", "training") from error
+    require_extra("train", "training", "lightning", "torch", "safetensors")
 
-    from edge_deeplab.cli.progress import image_progress
-    from edge_deeplab.data.opening import open_dataset
-    from edge_deeplab.data.subset import check_dataset
+    import torch
+
+    from edge_deeplab.cli.fine_tuning import fine_tune
+    from edge_deeplab.cli.training_data import open_splits
     from edge_deeplab.data.transforms import Augmentation
     from edge_deeplab.models.deeplab import build_network
     from edge_deeplab.spec import ModelSpec, NetworkSpec
@@ -87,21 +96,34 @@ def command(
     from edge_deeplab.training.run import train
     from edge_deeplab.training.schedules import Schedule
 
+    settings: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "optimizer": OptimizerKind(optimizer),
+        "schedule": Schedule(schedule),
+        "learning_rate": lr,
+        "backbone_rate": backbone_rate,
+        "precision": "bf16-mixed" if precision == "bf16" else "32-true",
+        "seed": seed,
+        "workers": workers,
+        "augmentation": Augmentation(scale=scale, background=background),
+    }
+    recipe = {name: value for name, value in settings.items() if value is not None}
     names = tuple(name.strip() for name in classes.split(","))
-    train_data = open_dataset(data, split=train_split, classes=names)
-    val_data = open_dataset(data, split=val_split, classes=names)
-    # Read everything once: a broken photo is better found now than in the middle of the night.
-    with image_progress("checking the photos") as progress:
-        total = len(train_data) + len(val_data)
-        done = count(1)
-        train_data, bad_train = check_dataset(
-            train_data, skip_bad=skip_bad, advance=lambda: progress(next(done), total)
+    if parent is not None:
+        _refuse_network_options(context)
+        fine_tune(
+            parent,
+            open_splits(data, train_split, val_split, names, skip_bad=skip_bad),
+            out,
+            recipe,
+            distillation=distillation,
+            resume=resume,
+            devices=devices,
+            accelerator=accelerator,
         )
-        val_data, bad_val = check_dataset(val_data, skip_bad=skip_bad, advance=lambda: progress(next(done), total))
-    for skipped in (*bad_train, *bad_val):
-        click.echo(f"left out: {skipped.reason}", err=True)
-    if bad_train or bad_val:
-        click.echo(f"{len(bad_train) + len(bad_val)} of {total} photos left out", err=True)
+        return
+    train_data, val_data = open_splits(data, train_split, val_split, names, skip_bad=skip_bad)
     spec = ModelSpec(
         network=NetworkSpec(
             width_multiplier=width,
@@ -114,24 +136,31 @@ def command(
         width=input_size,
         classes=train_data.classes,
     )
-    config = TrainingConfig(
-        epochs=epochs,
-        batch_size=batch_size,
-        optimizer=OptimizerKind(optimizer),
-        schedule=Schedule(schedule),
-        learning_rate=lr,
-        backbone_rate=backbone_rate,
-        freeze_epochs=freeze_epochs,
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
-        seed=seed,
-        workers=workers,
-        augmentation=Augmentation(scale=scale, background=background),
-    )
     torch.manual_seed(seed)
     network = build_network(spec.network)
     if not resume:
         initialize_backbone(network, init, train_data, spec)
     checkpoint = train(
-        network, spec, train_data, val_data, out, config, resume=resume, devices=devices, accelerator=accelerator
+        network,
+        spec,
+        train_data,
+        val_data,
+        out,
+        TrainingConfig(**recipe, freeze_epochs=freeze_epochs),
+        resume=resume,
+        devices=devices,
+        accelerator=accelerator,
     )
     click.echo(f"Wrote {checkpoint}. Next: edge-deeplab convert {checkpoint} --target tflite-int8 --out DIR")
+
+
+_NETWORK_OPTIONS = ("init", "input_size", "width", "output_stride", "head_channels", "freeze_epochs")
+
+
+def _refuse_network_options(context: click.Context) -> None:
+    """With --qat the network is the checkpoint's: an option that would be ignored is refused."""
+    from click.core import ParameterSource
+
+    for name in _NETWORK_OPTIONS:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name.replace('_', '-')} does not go with --qat: the checkpoint says it")

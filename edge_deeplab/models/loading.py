@@ -1,14 +1,18 @@
-"""From a checkpoint file to the network in it."""
+"""From a checkpoint file to the network in it, and back."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from edge_deeplab.checkpoint import Checkpoint, load_checkpoint
+from edge_deeplab.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edge_deeplab.errors import CheckpointError
 from edge_deeplab.models.deeplab import DeepLab, build_network
+from edge_deeplab.spec import ModelSpec
 
 _NAMED = 3  # how many keys a message names before it counts the rest
 
@@ -47,6 +51,12 @@ def load_network(path: Path) -> tuple[DeepLab, Checkpoint]:
         )
     network.load_state_dict(given)
     return network.eval(), checkpoint
+
+
+def save_state(path: Path, spec: ModelSpec, state: Mapping[str, Tensor], *, notes: Mapping[str, Any]) -> None:
+    """Write a network's state dict as a checkpoint. Raises: as :func:`edge_deeplab.checkpoint.save_checkpoint`."""
+    weights = {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
+    save_checkpoint(path, spec, weights, notes=notes)
 
 
 def _list(kind: str, names: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.models.layers import ConvBNAct
@@ -32,14 +32,23 @@ def fold_batchnorm(network: DeepLab) -> DeepLab:
     return folded
 
 
-@torch.no_grad()
-def _fold(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> None:
+def folded(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """The convolution that stands for ``bn(conv(x))`` with the running statistics; gradients pass.
+
+    Returns:
+        Weight, float64, (out, in / groups, h, w), and bias, float64, (out,).
+    """
     assert bn.running_mean is not None
     assert bn.running_var is not None
     scale = bn.weight.double() / torch.sqrt(bn.running_var.double() + bn.eps)
     bias = bn.bias.double() - bn.running_mean.double() * scale
     if conv.bias is not None:
         bias = bias + conv.bias.double() * scale
+    return conv.weight.double() * scale[:, None, None, None], bias
+
+
+@torch.no_grad()
+def _fold(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> None:
+    weight, bias = folded(conv, bn)
     dtype = conv.weight.dtype
-    conv.weight = nn.Parameter((conv.weight.double() * scale[:, None, None, None]).to(dtype))
-    conv.bias = nn.Parameter(bias.to(dtype))
+    conv.weight, conv.bias = nn.Parameter(weight.to(dtype)), nn.Parameter(bias.to(dtype))

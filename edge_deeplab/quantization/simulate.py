@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn import functional
 
 from edge_deeplab.quantization.affine import INT8_MAX, INT8_MIN, WEIGHT_MAX
 from edge_deeplab.quantization.graph import QuantizationGraph
@@ -64,25 +65,51 @@ class QuantizedConv2d(nn.Module):
         self.register_buffer("bias_shift", torch.from_numpy(weight.shifts()))
 
     def forward(self, x: Tensor, input_scale: Tensor) -> Tensor:  # (N, in, H, W), () -> (N, out, H', W')
-        conv, source, scales = self.conv, input_scale.double(), self.scales.double()
-        assert conv.bias is not None
-        weight = _rounded(conv.weight / scales[:, None, None, None]).clamp(-WEIGHT_MAX, WEIGHT_MAX)
-        # Rounded at the float32 product, as it stands in the file; multiplied by the exact one, as the sums are.
-        bias = _rounded((conv.bias.double() + self.bias_shift) / (source.float() * scales.float()).double())
-        return nn.functional.conv2d(
-            x,
-            (weight * scales[:, None, None, None]).to(x.dtype),
-            (bias * (source * scales)).to(x.dtype),
-            conv.stride,
-            conv.padding,
-            conv.dilation,
-            conv.groups,
-        )
+        assert self.conv.bias is not None
+        bias = self.conv.bias.double() + self.bias_shift
+        return integer_convolution(x, self.conv, self.conv.weight, bias, self.scales, input_scale)
+
+
+def integer_convolution(
+    x: Tensor, conv: nn.Conv2d, weight: Tensor, bias: Tensor | None, scales: Tensor, input_scale: Tensor
+) -> Tensor:
+    """Convolve with weights on their int8 grid and the bias on the int32 grid at s_in * s_w; gradients pass both.
+
+    Args:
+        x: float, (N, in, H, W), on the input's grid.
+        conv: tells stride, padding, dilation and groups.
+        weight: float, (out, in / groups, h, w).
+        bias: float, (out,), or None: none is added.
+        scales: float, (out,), of the weights.
+        input_scale: float, 0-dimensional, of the input's grid.
+
+    Returns:
+        (N, out, H', W'), dtype of ``x``.
+    """
+    # The input's scale cancels out of the product, and so does its gradient.
+    source, scales = input_scale.detach().double(), scales.double()
+    levels = _rounded(weight / scales[:, None, None, None]).clamp(-WEIGHT_MAX, WEIGHT_MAX)
+    # Integers are convolved, as in the file: they and their sums are exact where the scaled numbers are not (autocast's
+    # bfloat16 holds each of these integers, and would give each scaled weight an error of half an int8 step).
+    sums = functional.conv2d(
+        x / source.to(x.dtype), levels.to(x.dtype), None, conv.stride, conv.padding, conv.dilation, conv.groups
+    )
+    steps = (source * scales)[:, None, None]
+    if bias is None:
+        return sums.to(x.dtype) * steps.to(x.dtype)
+    # Rounded at the float32 product, as it stands in the file; multiplied by the exact one, as the sums are.
+    integers = _rounded(bias / (source.float() * scales.float()).double())[:, None, None]
+    return torch.addcmul((integers * steps).to(x.dtype), sums.to(x.dtype), steps.to(x.dtype))
 
 
 def _rounded(values: Tensor) -> Tensor:
     """To the nearest integer, halves to even; the gradient passes straight through."""
     return values + (torch.round(values) - values).detach()
+
+
+def quantizer_path(group: str) -> str:
+    """Where :func:`insert_quantizers` puts a group's module."""
+    return f"{QUANTIZERS}.{group.replace('.', '_')}"
 
 
 def insert_quantizers(
@@ -95,7 +122,7 @@ def insert_quantizers(
     Args:
         graph: the float network; left as it is.
         activation: group name to the module that all points of the group share; it takes and gives the tensor, and has
-            the attribute ``scale``, a buffer or a parameter with one element.
+            the attribute ``scale``, a tensor with one element.
         convolution: convolution name and a copy of the layer to the module in its place; it takes the tensor and the
             scale of its input's point.
 
@@ -109,7 +136,7 @@ def insert_quantizers(
     module.add_submodule(QUANTIZERS, nn.Module())
     paths: dict[str, str] = {}
     for group in graph.groups():
-        paths[group] = f"{QUANTIZERS}.{group.replace('.', '_')}"
+        paths[group] = quantizer_path(group)
         module.add_submodule(paths[group], activation(group))
     for layer in graph.convolutions:
         node = nodes[layer.node]
@@ -117,7 +144,8 @@ def insert_quantizers(
         assert isinstance(conv, nn.Conv2d)
         _replace(module, layer.module, convolution(layer.name, conv))
         with module.graph.inserting_before(node):
-            scale = module.graph.get_attr(f"{paths[points[layer.input].group]}.scale")
+            # Not graph.get_attr, which warns where the scale is a property.
+            scale = module.graph.create_node("get_attr", f"{paths[points[layer.input].group]}.scale")
         node.args = (node.args[0], scale)
     for point in graph.points:
         node = nodes[point.node]

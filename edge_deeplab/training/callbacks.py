@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
-
-from edge_deeplab.checkpoint import save_checkpoint
-from edge_deeplab.spec import ModelSpec
+from torch import Tensor, nn
 
 
-class BestCheckpoint(Callback):
-    """Write ``model.safetensors`` whenever the validation score is the best so far.
+class BestModel(Callback):
+    """Save the network whenever the validation score is the best so far.
 
     It runs while Lightning's EMA callback has the averaged weights in place, so list it before that one.
 
     Args:
-        path: where to.
-        spec: the model.
-        notes: kept in the file, with the epoch and the score.
+        save: takes the network, and the epoch (counted from 1) and score to note beside it.
     """
 
-    def __init__(self, path: Path, spec: ModelSpec, notes: dict[str, Any]) -> None:
-        self._path, self._spec, self._notes = path, spec, notes
+    def __init__(self, save: Callable[[nn.Module, dict[str, Any]], None]) -> None:
+        self._save = save
         self._best = -1.0
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -35,10 +30,8 @@ class BestCheckpoint(Callback):
             return
         self._best = score
         if trainer.is_global_zero:
-            state = pl_module.get_submodule("network").state_dict()
-            weights = {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
-            notes = {**self._notes, "epoch": trainer.current_epoch + 1, "val_iou": round(score, 5)}
-            save_checkpoint(self._path, self._spec, weights, notes=notes)
+            notes = {"epoch": trainer.current_epoch + 1, "val_iou": round(score, 5)}
+            self._save(pl_module.get_submodule("network"), notes)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self._best}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
@@ -75,7 +76,7 @@ class SegmentationModule(LightningModule):
         self.log("val/loss", self._loss(logits, target), batch_size=size, sync_dist=True)
         self.log("val/iou", image_iou(logits, target).mean(), prog_bar=True, batch_size=size, sync_dist=True)
 
-    def configure_optimizers(self):  # type: ignore[no-untyped-def]  # Lightning's return type is a union of twelve
+    def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]  # Lightning's is a union of twelve
         backbone = set(self.network.backbone.parameters())
         groups = []
         for in_backbone in (True, False):
@@ -84,14 +85,27 @@ class SegmentationModule(LightningModule):
             # Biases and BatchNorm are vectors; decaying them costs accuracy and gains nothing.
             groups.append({"params": [p for p in own if p.ndim > 1], "lr": rate, "weight_decay": self._weight_decay})
             groups.append({"params": [p for p in own if p.ndim <= 1], "lr": rate, "weight_decay": 0.0})
-        optimizer: torch.optim.Optimizer
-        match self._optimizer:
-            case OptimizerKind.ADAMW:
-                optimizer = torch.optim.AdamW(groups)
-            case OptimizerKind.SGD:
-                optimizer = torch.optim.SGD(groups, lr=self._learning_rate, momentum=0.9)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate_factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return scheduled_optimizer(self._optimizer, groups, self._rate_factor)
+
+
+def scheduled_optimizer(
+    kind: OptimizerKind, groups: list[dict[str, Any]], rate_factor: Callable[[int], float]
+) -> dict[str, Any]:
+    """What Lightning wants of ``configure_optimizers``: the optimizer, and its rate set anew at every step.
+
+    Args:
+        kind: the optimizer.
+        groups: parameter groups, each with its "params", "lr" and "weight_decay".
+        rate_factor: optimizer step -> factor on every rate.
+    """
+    optimizer: torch.optim.Optimizer
+    match kind:
+        case OptimizerKind.ADAMW:
+            optimizer = torch.optim.AdamW(groups)
+        case OptimizerKind.SGD:
+            optimizer = torch.optim.SGD(groups, lr=groups[0]["lr"], momentum=0.9)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate_factor)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def image_iou(logits: Tensor, target: Tensor) -> Tensor:

@@ -6,14 +6,15 @@ import logging
 import pickle
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import (
     Callback,
     LearningRateMonitor,
@@ -23,7 +24,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from edge_deeplab.data.sample import MaskKind, SegmentationDataset
@@ -32,11 +33,12 @@ from edge_deeplab.data.transforms import EvaluationTransform, TrainingTransform
 from edge_deeplab.errors import CheckpointError, DatasetError, OutputError
 from edge_deeplab.files import make_folder, write_json
 from edge_deeplab.models.deeplab import DeepLab
+from edge_deeplab.models.loading import save_state
 from edge_deeplab.spec import ModelSpec
-from edge_deeplab.training.callbacks import BestCheckpoint, MaskPictures
+from edge_deeplab.training.callbacks import BestModel, MaskPictures
 from edge_deeplab.training.config import TrainingConfig
 from edge_deeplab.training.losses import class_loss, person_loss
-from edge_deeplab.training.module import SegmentationModule
+from edge_deeplab.training.module import Loss, SegmentationModule
 from edge_deeplab.training.sampling import EpochSampler, SeededDataset
 from edge_deeplab.training.schedules import learning_rate_factor
 from edge_deeplab.training.whole_files import WholeFiles
@@ -88,21 +90,64 @@ def train(
         CheckpointError: ``resume`` without a usable ``last.ckpt``.
         OutputError: ``out`` cannot be written to, or already holds a run and ``resume`` is not asked for.
     """
-    _check(spec, train_data, val_data, out, config, resume=resume, devices=devices)
-    make_folder(out)
-    seed_everything(config.seed, verbose=False)
-    steps = len(train_data) // (config.batch_size * devices)
     module = SegmentationModule(
         network.to(memory_format=torch.channels_last),
-        _loss(train_data.mask_kind, config),
+        segmentation_loss(train_data.mask_kind, config),
         optimizer=config.optimizer,
         learning_rate=config.learning_rate,
         backbone_rate=config.backbone_rate,
         weight_decay=config.weight_decay,
-        rate_factor=learning_rate_factor(config.schedule, steps * config.epochs, config.warmup_steps),
+        rate_factor=rate_factor(train_data, config, devices=devices),
         freeze_epochs=config.freeze_epochs,
         batchnorm_until=config.epochs - config.freeze_batchnorm_epochs,
     )
+
+    def save(trained: nn.Module, notes: dict[str, Any]) -> None:
+        save_state(out / CHECKPOINT, spec, trained.state_dict(), notes={"recipe": config.to_dict(), **notes})
+
+    fit(
+        module,
+        save,
+        spec,
+        train_data,
+        val_data,
+        out,
+        config,
+        resume=resume,
+        devices=devices,
+        accelerator=accelerator,
+        stop_after=stop_after,
+    )
+    return out / CHECKPOINT
+
+
+def fit(
+    module: LightningModule,
+    save: Callable[[nn.Module, dict[str, Any]], None],
+    spec: ModelSpec,
+    train_data: SegmentationDataset,
+    val_data: SegmentationDataset,
+    out: Path,
+    config: TrainingConfig,
+    *,
+    resume: bool,
+    devices: int,
+    accelerator: str,
+    stop_after: int | None = None,
+) -> None:
+    """Run the epochs of a module whose ``network`` gives logits and which logs ``val/iou``.
+
+    Args:
+        module: what is trained.
+        save: called with the averaged network and notes (epoch, score) after each epoch that is the best so far.
+        spec, train_data, val_data, out, config, resume, devices, accelerator, stop_after: as for :func:`train`.
+
+    Raises:
+        as :func:`train`.
+    """
+    check_run(spec, train_data, val_data, out, config, resume=resume, devices=devices)
+    make_folder(out)
+    seed_everything(config.seed, verbose=False)
     evaluation = EvaluationDataset(val_data, EvaluationTransform(spec.height, spec.width, val_data.mask_kind))
     with _quiet():
         trainer = Trainer(
@@ -113,7 +158,7 @@ def train(
             precision=config.precision,  # type: ignore[arg-type]
             max_epochs=stop_after or config.epochs,
             gradient_clip_val=config.clip,
-            callbacks=_callbacks(spec, evaluation, out, config),
+            callbacks=_callbacks(save, evaluation, out, config),
             plugins=[WholeFiles()],
             # Each start writes a version of its own, so that a resumed run keeps the curves of its beginning.
             logger=[TensorBoardLogger(out, name="tensorboard"), CSVLogger(out, name="curves")],
@@ -131,10 +176,15 @@ def train(
             ckpt_path=out / RESUME if resume else None,
             weights_only=True if resume else None,  # a downloaded last.ckpt must not run code
         )
-    return out / CHECKPOINT
 
 
-def _check(
+def rate_factor(data: SegmentationDataset, config: TrainingConfig, *, devices: int) -> Callable[[int], float]:
+    """The learning rate's factor at each step of the run."""
+    steps = len(data) // (config.batch_size * devices)
+    return learning_rate_factor(config.schedule, steps * config.epochs, config.warmup_steps)
+
+
+def check_run(
     spec: ModelSpec,
     train_data: SegmentationDataset,
     val_data: SegmentationDataset,
@@ -144,6 +194,7 @@ def _check(
     resume: bool,
     devices: int,
 ) -> None:
+    """Refuse a run that cannot work before anything is written. Raises: as :func:`train`."""
     for data in (train_data, val_data):
         if data.classes != spec.classes:
             raise DatasetError(f"the data set has the classes {data.classes} and the model {spec.classes}")
@@ -169,7 +220,8 @@ def _check(
         raise OutputError(f"{out} already holds a training run: continue it with --resume, or choose another --out")
 
 
-def _loss(kind: MaskKind, config: TrainingConfig):  # type: ignore[no-untyped-def]
+def segmentation_loss(kind: MaskKind, config: TrainingConfig) -> Loss:
+    """The loss for masks of this kind: (logits, target) -> scalar."""
     function = person_loss if kind is MaskKind.COVERAGE else class_loss
     return partial(function, dice_weight=config.dice_weight, boundary_weight=config.boundary_weight)
 
@@ -195,13 +247,15 @@ def _train_loader(
     )
 
 
-def _callbacks(spec: ModelSpec, evaluation: EvaluationDataset, out: Path, config: TrainingConfig) -> list[Callback]:
+def _callbacks(
+    save: Callable[[nn.Module, dict[str, Any]], None], evaluation: EvaluationDataset, out: Path, config: TrainingConfig
+) -> list[Callback]:
     count = min(_PICTURES, len(evaluation))
     chosen = [evaluation[index * len(evaluation) // count] for index in range(count)]
     pictures = MaskPictures(torch.stack([image for image, _ in chosen]), torch.stack([mask for _, mask in chosen]))
     # The order matters: the first two look at the averaged weights, which the third puts back at the end.
     return [
-        BestCheckpoint(out / CHECKPOINT, spec, {"recipe": config.to_dict()}),
+        BestModel(save),
         pictures,
         WeightAveraging(avg_fn=partial(_moving_average, decay=config.ema_decay)),
         ModelCheckpoint(out, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False),
