@@ -5,14 +5,19 @@ Heavy packages are imported where they are used, so that a test of the light par
 
 from __future__ import annotations
 
+import csv
+import importlib.util
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from edge_deeplab.checkpoint import load_checkpoint
+from edge_deeplab.image import write_image
 from edge_deeplab.spec import ModelSpec, Precision
 
 if TYPE_CHECKING:
@@ -65,3 +70,25 @@ def small_float32_tflite(
     path = tmp_path_factory.mktemp("tflite") / "small.tflite"
     path.write_bytes(small_flatbuffers[Precision.FLOAT32])
     return path
+
+
+@pytest.fixture(scope="session")
+def made_persons(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 made persons of the kind that the small network knows, with masks: 32 in the split train, 8 in val."""
+    place = Path(__file__).parent / "small_network" / "train.py"
+    spec = importlib.util.spec_from_file_location("small_network_train", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    folder, random = tmp_path_factory.mktemp("made_persons"), np.random.default_rng(7)
+    (folder / "masks").mkdir()
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["id", "source", "split"])
+        for index in range(40):
+            picture, mask = module.made_person(random, 120)
+            write_image(folder / "images" / f"{index}.jpg", picture)
+            Image.fromarray(mask * 255).save(folder / "masks" / f"{index}.png")
+            table.writerow([index, "made", "val" if index % 5 == 4 else "train"])
+    return folder
