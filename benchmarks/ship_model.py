@@ -1,8 +1,9 @@
-"""Make the shipped model's files and card: python benchmarks/ship_model.py RUN DATA
+"""Make the shipped model's files and card: python benchmarks/ship_model.py RUN PARENT DATA
 
-RUN is the folder of a training run (``edge-deeplab train DATA --out RUN``), DATA the manifest folder that it was
-trained on. Writes into edge_deeplab/weights: the checkpoint in half precision, ranges observed on photos of the train
-split, the int8 file that they give, and the card with what both score on the test split.
+RUN is the folder of a quantization-aware run (``edge-deeplab train DATA --qat PARENT --out RUN``), PARENT the float
+checkpoint that it started from, DATA the manifest folder that both were trained on. Writes into edge_deeplab/weights:
+the checkpoint, its weights on their int8 grid, in half precision; the learned ranges; the int8 file that they give; and
+the card with what the parent and the file score on the test split.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import argparse
 import csv
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from calibration.collect import collect_ranges
-from calibration.images import open_calibration
 from converters import tflite, tflite_int8
 from edge_deeplab.artifact import sidecar_path
 from edge_deeplab.checkpoint import load_checkpoint, save_checkpoint
@@ -27,14 +28,15 @@ from edge_deeplab.evaluation.scores import Scores
 from edge_deeplab.evaluation.tables import evaluation_table
 from edge_deeplab.files import sha256
 from edge_deeplab.models.loading import load_network
-from edge_deeplab.quantization.ranges import ranges_path, save_ranges
+from edge_deeplab.quantization.graph import quantization_graph
+from edge_deeplab.quantization.ranges import QuantRanges, load_ranges, ranges_path, save_ranges
+from edge_deeplab.quantization.unfold import network_of, on_int8_grid
 from edge_deeplab.runtime.opening import open_session
 from edge_deeplab.training.run import CHECKPOINT
 from edge_deeplab.weights import NAME
 from edge_deeplab.weights.card import Card, Score, TrainingData
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "edge_deeplab" / "weights"
-CALIBRATION_IMAGES = 128
 
 TERMS = {
     "eg1800": "portraits from Flickr (Shen et al. 2016); none stated for the data set",
@@ -59,45 +61,36 @@ def main() -> None:
     """Run the steps in order; each file is written whole."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
+    parser.add_argument("parent", type=Path)
     parser.add_argument("data", type=Path)
     arguments = parser.parse_args()
     checkpoint, int8 = WEIGHTS / f"{NAME}.safetensors", WEIGHTS / f"{NAME}.tflite"
 
-    trained = load_checkpoint(arguments.run / CHECKPOINT)
-    save_checkpoint(checkpoint, trained.spec, trained.weights, notes=trained.notes, half=True)
-    network, loaded = load_network(checkpoint)
-    images = open_calibration(arguments.data, split="train", count=CALIBRATION_IMAGES)
-    with image_progress("observing ranges") as progress:
-        ranges = collect_ranges(
-            network,
-            loaded.spec,
-            images,
-            checkpoint_sha256=loaded.sha256,
-            progress=lambda done: progress(done, len(images)),
-        )
-    save_ranges(ranges_path(checkpoint), ranges)
-    artifact = tflite_int8.convert(checkpoint, int8, ranges, tflite.float32_flatbuffer(checkpoint))
+    parent = load_checkpoint(arguments.parent)
+    trained, notes = _on_grid(arguments.run / CHECKPOINT, checkpoint)
+    if notes["parent_sha256"] != parent.sha256:
+        raise SystemExit(f"{arguments.run} was not trained from {arguments.parent}")
+    artifact = tflite_int8.convert(checkpoint, int8, trained, tflite.float32_flatbuffer(checkpoint))
     artifact.write_sidecar()
 
-    float32, quantized = (_evaluate(path, arguments.data) for path in (checkpoint, int8))
+    float32, quantized = (_evaluate(path, arguments.data) for path in (arguments.parent, int8))
+    spec, before, after = parent.spec, notes["parent"], notes["quantization_aware"]
     card = Card(
         name=NAME,
         summary=(
             "DeepLabV3+ with MobileNetV2 1.0, output stride 16, ASPP and decoder 128 channels wide, "
-            f"{loaded.spec.height}x{loaded.spec.width} pixels, int8 after training."
+            f"{spec.height}x{spec.width} pixels, int8 by quantization-aware training."
         ),
         intended_use="It separates people from the background in portraits, selfies and full-body photos.",
         files={path.name: sha256(path) for path in (checkpoint, ranges_path(checkpoint), int8, sidecar_path(int8))},
         training_data=_sources(arguments.data),
         recipe={
             "backbone": "ImageNet weights of Keras' MobileNetV2 1.0 (Apache-2.0), BatchNorm-folded",
-            "calibration": f"{CALIBRATION_IMAGES} photos of the train split",
             "chosen_on": "the validation split",
-            "epoch": trained.notes["epoch"],
-            "val_iou": trained.notes["val_iou"],
-            **trained.notes["recipe"],
+            "float": {"epoch": before["epoch"], "val_iou": before["val_iou"], **before["recipe"]},
+            "quantization_aware": {"epoch": notes["epoch"], "val_iou": notes["val_iou"], **after},
         },
-        seed=trained.notes["recipe"]["seed"],
+        seed=after["seed"],
         scores=tuple(
             Score(source, scores.images, _metrics(scores), _metrics(quantized.sources[source]))
             for source, scores in float32.sources.items()
@@ -106,6 +99,23 @@ def main() -> None:
     )
     card.write(WEIGHTS / f"{NAME}.json")
     print("Next: python docs/update_readme.py && python docs/make_pictures.py")
+
+
+def _on_grid(source: Path, path: Path) -> tuple[QuantRanges, Mapping[str, Any]]:
+    """Write a quantization-aware checkpoint in half precision, and its ranges beside it.
+
+    Half precision would move weights that lie between two integers to the other one. So the weights go to their
+    integers first, which it holds: the file stays the one that was trained.
+    """
+    network, loaded = load_network(source)
+    ranges = load_ranges(ranges_path(source))
+    ranges.require_checkpoint(loaded.sha256)
+    graph = on_int8_grid(quantization_graph(network, loaded.spec.network.num_classes), ranges)
+    weights = {name: value.numpy() for name, value in network_of(graph, loaded.spec.network).state_dict().items()}
+    save_checkpoint(path, loaded.spec, weights, notes=loaded.notes, half=True)
+    written = replace(ranges, checkpoint_sha256=sha256(path))
+    save_ranges(ranges_path(path), written)
+    return written, loaded.notes
 
 
 def _evaluate(model: Path, data: Path) -> Evaluation:

@@ -53,7 +53,8 @@ def save_checkpoint(
         spec: the model.
         weights: state-dict name to array.
         notes: plain JSON to keep with it.
-        half: store float32 weights as float16 (half the size; read back as float32).
+        half: store float32 weights as float16 (half the size; read back as float32). Vectors stay as they are: biases
+            and statistics are few, and what they lose would shift whole maps.
 
     Raises:
         OutputError: the place cannot be written to.
@@ -62,12 +63,17 @@ def save_checkpoint(
     save = _safetensors().save
     stored = {
         # Not np.ascontiguousarray: it turns the counters of BatchNorm, which are 0-dimensional, into vectors.
-        name: np.asarray(value, dtype=np.float16 if half and value.dtype == np.float32 else value.dtype, order="C")
+        name: np.asarray(value, dtype=_stored_type(value, half=half), order="C")
         for name, value in sorted(weights.items())
     }
     header = {_KEY: json.dumps({"spec": spec.to_dict(), "notes": dict(notes or {})}, sort_keys=True)}
     # Not save_file: on a full disk it raises an error of its own instead of the system's.
     write_bytes(path, save(stored, metadata=header))
+
+
+def _stored_type(value: NDArray[Any], *, half: bool) -> np.dtype[Any]:
+    halved = half and value.dtype == np.float32 and value.ndim > 1
+    return np.dtype(np.float16) if halved else value.dtype
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
