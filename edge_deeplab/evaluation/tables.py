@@ -11,7 +11,7 @@ from rich.text import Text
 
 from edge_deeplab.evaluation.evaluate import Evaluation
 from edge_deeplab.evaluation.metrics import BOUNDARY_TOLERANCE
-from edge_deeplab.evaluation.parity import ParityReport
+from edge_deeplab.evaluation.parity import ParityReport, ParityRow
 from edge_deeplab.evaluation.scores import Scores
 from edge_deeplab.evaluation.verdict import Accuracy, IouDrop
 
@@ -72,9 +72,15 @@ def _agreement_table(report: ParityReport) -> Table:
             f"{row.agreement.mean_error:.1e}",
             f"{row.agreement.mask_agreement:.3%}",
             f"{row.agreement.reference_iou:.4f}",
-            "[green]passed[/green]" if row.passed else "[bold red]FAILED[/bold red]",
+            _verdict_cell(row),
         )
     return table
+
+
+def _verdict_cell(row: ParityRow) -> str:
+    if row.override is not None:
+        return "[yellow]allowed[/yellow]"
+    return "[green]passed[/green]" if row.passed else "[bold red]FAILED[/bold red]"
 
 
 def _accuracy_table(report: ParityReport, reference: Accuracy) -> Table:

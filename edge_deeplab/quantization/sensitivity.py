@@ -81,6 +81,10 @@ class LayerSensitivity:
     clipped: float
     alone: Effect
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; a ratio is null where nothing is lost."""
+        return {name: None if value in (math.inf, -math.inf) else value for name, value in asdict(self).items()}
+
 
 @dataclass(frozen=True)
 class Sensitivity:
@@ -101,8 +105,8 @@ class Sensitivity:
         return tuple(sorted(self.layers, key=lambda layer: -layer.alone.mean_error)[:count])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; a ratio is null where nothing is lost."""
-        layers = [{name: _json(value) for name, value in asdict(layer).items()} for layer in self.layers]
+        """Plain JSON types."""
+        layers = [layer.to_dict() for layer in self.layers]
         return {"images": self.images, "whole": asdict(self.whole), "layers": layers}
 
 
@@ -312,7 +316,3 @@ def _decibels(signal: float, noise: float) -> float:
 def _decided(probabilities: Tensor) -> Tensor:
     """The class of every pixel: (N, classes, H, W) -> (N, H, W), as evaluation.metrics.class_map decides."""
     return probabilities[:, 0] >= 0.5 if probabilities.shape[1] == 1 else probabilities.argmax(1)
-
-
-def _json(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isinf(value) else value
