@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,9 @@ from edge_deeplab.image import Rgb, list_images, read_rgb
 
 DEFAULT_COUNT = 128
 """Enough that another draw of as many photos changes nothing that can be seen in the masks."""
+
+BUNDLED_COUNT = 16
+"""All variations of the bundled portrait."""
 
 
 @dataclass(frozen=True)
@@ -56,29 +59,39 @@ def open_calibration(path: Path, count: int = DEFAULT_COUNT, *, split: str | Non
     if count < 1:
         raise CalibrationError(f"{count} calibration images are too few: ask for at least 1, better {DEFAULT_COUNT}")
     readers = _dataset_readers(path, split) if _is_dataset(path) else _folder_readers(path)
-    if len(readers) < count:
-        raise CalibrationError(
-            f"{path} has {len(readers)} images, and {count} are asked for calibration: add some or ask for fewer"
-        )
-    chosen = tuple(readers[index * len(readers) // count] for index in range(count))
+    chosen = _spread(readers, count, str(path))
     return CalibrationSet(f"{count} photos of {path.resolve().name}{f', split {split}' if split else ''}", chosen)
 
 
 def spread_photos(dataset: SegmentationDataset, count: int) -> CalibrationSet:
-    """``count`` photos of an opened data set, evenly spread; the same ones at every call."""
-    chosen = tuple(partial(_photo, dataset, index * len(dataset) // count) for index in range(count))
-    return CalibrationSet(f"{count} photos", chosen)
+    """``count`` photos of an opened data set, evenly spread; the same ones at every call.
+
+    Raises:
+        CalibrationError: it has fewer.
+    """
+    return CalibrationSet(f"{count} photos", _spread(_photo_readers(dataset), count, "the data set"))
 
 
-def bundled_calibration() -> CalibrationSet:
+def bundled_calibration(count: int = BUNDLED_COUNT) -> CalibrationSet:
     """The one bundled portrait in its variations: a last resort, where there are no photos.
 
     One person before one background says little about others: ranges from it clip what other photos bring. It lets a
     conversion be tried out; a file that is to be used wants photos of its own kind.
+
+    Raises:
+        CalibrationError: more are asked for than there are.
     """
-    images = bundled_images()
-    readers = tuple(partial(_same, image) for _, image in images)
-    return CalibrationSet(f"{len(images)} variations of the bundled portrait (a last resort)", readers)
+    readers = [partial(_same, image) for _, image in bundled_images()]
+    chosen = _spread(readers, count, "the bundled portrait")
+    return CalibrationSet(f"{count} variations of the bundled portrait (a last resort)", chosen)
+
+
+def _spread(readers: Sequence[Callable[[], Rgb]], count: int, where: str) -> tuple[Callable[[], Rgb], ...]:
+    if not 1 <= count <= len(readers):
+        raise CalibrationError(
+            f"{where} has {len(readers)} images, and {count} are asked for calibration: add some or ask for fewer"
+        )
+    return tuple(readers[index * len(readers) // count] for index in range(count))
 
 
 def _is_dataset(path: Path) -> bool:
@@ -94,6 +107,10 @@ def _dataset_readers(path: Path, split: str | None) -> list[Callable[[], Rgb]]:
         dataset = _training_split(path) if split is None else open_dataset(path, split=split)
     except DatasetError as error:
         raise CalibrationError(str(error)) from error
+    return _photo_readers(dataset)
+
+
+def _photo_readers(dataset: SegmentationDataset) -> list[Callable[[], Rgb]]:
     return [partial(_photo, dataset, index) for index in range(len(dataset))]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,13 @@ import click
 if TYPE_CHECKING:
     from edge_deeplab.artifact import Artifact
     from edge_deeplab.checkpoint import Checkpoint
+    from edge_deeplab.evaluation.parity_images import ParityImages
     from edge_deeplab.models.deeplab import DeepLab
     from edge_deeplab.quantization.ranges import QuantRanges
+    from edge_deeplab.quantization.sensitivity import LayerSensitivity
     from edge_deeplab.spec import Target
+
+_BLAME_IMAGES, _BLAMED = 8, 3  # photos that layers are measured on, and layers that are named
 
 
 @click.command()
@@ -49,6 +53,12 @@ if TYPE_CHECKING:
 @click.option("--data", type=click.Path(path_type=Path), help="Photos with masks to compare on; else bundled photos.")
 @click.option("--split", help="Split of --data, such as test.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of every runtime in the comparison.")
+@click.option(
+    "--allow-drop",
+    type=click.FloatRange(min=0, max=100),
+    metavar="POINTS",
+    help="Keep an int8 file over its tolerance if it loses at most so many points of person IoU (docs/evaluation.md).",
+)
 def command(
     checkpoint: Path | None,
     targets: tuple[str, ...],
@@ -61,11 +71,13 @@ def command(
     data: Path | None,
     split: str | None,
     threads: int | None,
+    allow_drop: float | None,
 ) -> None:
     """Convert CHECKPOINT (the shipped one if it is not given), and prove parity.
 
     Every file is compared with PyTorch on the same images; its sidecar FILE.json says what it is and how it compared.
-    Exit status 1 if one is further off than its tolerance allows: it is then named FILE.rejected.
+    Exit status 1 if one is further off than its tolerance allows: it is then named FILE.rejected, and where it is int8
+    the layers to blame are named.
     """
     from edge_deeplab.errors import SpecError
     from edge_deeplab.extras import require_extra
@@ -80,14 +92,17 @@ def command(
 
     if ranges_file is not None and calibration is not None:
         raise SpecError("--ranges and --calibration exclude each other: take the ranges, or observe new ones")
+    to_int8 = any(target.precision is Precision.INT8 for target in chosen)
+    if allow_drop is not None and not to_int8:
+        raise SpecError("--allow-drop is for int8: a float file that is off is wrong, and no loss makes it right")
     source = checkpoint or shipped_checkpoint()
     network, loaded = load_network(source)
     make_folder(out)
     ranges = None
-    if any(target.precision is Precision.INT8 for target in chosen):
+    if to_int8:
         ranges = _ranges(source, network, loaded, ranges_file, calibration, calibration_split, calibration_images, out)
     artifacts = _convert(source, network, loaded, chosen, out, io, ranges)
-    _prove(source, artifacts, out, data=data, split=split, threads=threads)
+    _prove(source, network, ranges, artifacts, out, data=data, split=split, threads=threads, allowed_drop=allow_drop)
 
 
 def _targets(names: tuple[str, ...]) -> tuple[Target, ...]:
@@ -196,7 +211,16 @@ def _convert(
 
 
 def _prove(
-    checkpoint: Path, artifacts: list[Artifact], out: Path, *, data: Path | None, split: str | None, threads: int | None
+    checkpoint: Path,
+    network: DeepLab,
+    ranges: QuantRanges | None,
+    artifacts: list[Artifact],
+    out: Path,
+    *,
+    data: Path | None,
+    split: str | None,
+    threads: int | None,
+    allowed_drop: float | None,
 ) -> None:
     """Compare, print the table, write the report and the numbers into the sidecars; set aside what failed."""
     from contextlib import ExitStack
@@ -205,45 +229,87 @@ def _prove(
     from rich.console import Console
 
     from edge_deeplab.cli.progress import image_progress
+    from edge_deeplab.errors import ParityError
+    from edge_deeplab.evaluation.blame import blame
     from edge_deeplab.evaluation.parity import Contender, compare
     from edge_deeplab.evaluation.parity_images import parity_images
     from edge_deeplab.evaluation.report import write_report
     from edge_deeplab.evaluation.tables import parity_tables
     from edge_deeplab.runtime.opening import open_session
+    from edge_deeplab.spec import Precision
 
     console = Console()
     with ExitStack() as stack:
-        reference, *candidates = (
-            Contender(
+
+        def contender(path: Path, target: Target | None) -> Contender:
+            return Contender(
                 name=path.name,
                 session=stack.enter_context(open_session(path, threads=threads)),
                 size=path.stat().st_size,
                 target=target,
+                allowed_drop=allowed_drop if target and target.precision is Precision.INT8 else None,
             )
-            for path, target in [(checkpoint, None), *((a.path, a.target) for a in artifacts)]
-        )
+
+        reference = contender(checkpoint, None)
+        candidates = [contender(artifact.path, artifact.target) for artifact in artifacts]
         images = parity_images(data, split, reference.session.classes)
         with image_progress("comparing") as progress:
             report = compare(reference, candidates, images, progress=progress)
         console.print(parity_tables(report))
         numbers, picture = write_report(report, reference, candidates, images, out)
     rows = {entry["name"]: entry for entry in report.to_dict()["artifacts"]}
+    rejected = []
     for artifact, row in zip(artifacts, report.rows, strict=True):
         measured = replace(artifact, metrics={"parity": {"images": report.images, **rows[row.name]}})
         if row.passed:
             measured.write_sidecar()
             console.print(f"{artifact.path} written", soft_wrap=True)
         else:
-            _set_aside(measured)
+            rejected.append(_set_aside(measured))
     console.print(f"{numbers} and {picture} written", soft_wrap=True)
+    # Blame comes after the renaming: it takes a while, and an interruption must not leave a bad file a good name.
+    quantized = [artifact for artifact in rejected if artifact.target.precision is Precision.INT8]
+    if ranges is not None and quantized:
+        layers = _blame(network, quantized, ranges, images)
+        raise ParityError(
+            f"{'; '.join(report.failures)}; the layers that do most harm in int8 are {blame(layers)}: "
+            "edge-deeplab sensitivity shows more, --allow-drop accepts a loss"
+        )
     report.check()
 
 
-def _set_aside(artifact: Artifact) -> None:
+def _set_aside(artifact: Artifact) -> Artifact:
     """Rename a file that failed, so that no build script picks it up, and tell why in its sidecar."""
     from dataclasses import replace
 
-    rejected = artifact.path.with_name(f"{artifact.path.name}.rejected")
-    artifact.path.replace(rejected)
+    rejected = replace(artifact, path=artifact.path.with_name(f"{artifact.path.name}.rejected"))
+    artifact.path.replace(rejected.path)
     artifact.sidecar.unlink()
-    replace(artifact, path=rejected).write_sidecar()
+    rejected.write_sidecar()
+    return rejected
+
+
+def _blame(
+    network: DeepLab, rejected: Sequence[Artifact], ranges: QuantRanges, images: ParityImages
+) -> tuple[LayerSensitivity, ...]:
+    """The layers that do most harm, on a few of the images that were compared; noted in the sidecars, too."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from edge_deeplab.cli.progress import image_progress
+    from edge_deeplab.image import resize_area
+    from edge_deeplab.quantization.graph import quantization_graph
+    from edge_deeplab.quantization.sensitivity import measure_sensitivity
+
+    spec = rejected[0].spec
+    count = min(_BLAME_IMAGES, len(images))
+    chosen = [images[index * len(images) // count] for index in range(count)]
+    pixels = np.stack([resize_area(image.rgb, spec.height, spec.width) for image in chosen])
+    graph = quantization_graph(network, spec.network.num_classes)
+    with image_progress("finding the layers to blame") as progress:
+        layers = measure_sensitivity(graph, ranges, pixels, progress=progress).worst(_BLAMED)
+    for artifact in rejected:
+        blamed = {"blame": [layer.to_dict() for layer in layers]}
+        replace(artifact, metrics={**artifact.metrics, **blamed}).write_sidecar()
+    return layers

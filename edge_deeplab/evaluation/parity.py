@@ -22,7 +22,7 @@ from edge_deeplab.evaluation.labels import Labels
 from edge_deeplab.evaluation.parity_images import ParityImage, ParityImages
 from edge_deeplab.evaluation.scores import ImageScore, by_source, score_image, summarize
 from edge_deeplab.evaluation.tolerances import TOLERANCES
-from edge_deeplab.evaluation.verdict import Accuracy, IouDrop, iou_drop, verdict
+from edge_deeplab.evaluation.verdict import Accuracy, IouDrop, Override, iou_drop, override, verdict
 from edge_deeplab.image import resize_area
 from edge_deeplab.runtime.session import Session
 from edge_deeplab.spec import Target
@@ -40,12 +40,15 @@ class Contender:
         session: the opened model.
         size: bytes of its file or files.
         target: what it was converted to, which says how far it may be off; None for the reference, which is not judged.
+        allowed_drop: points of person IoU that it may lose all the same (see
+            :func:`edge_deeplab.evaluation.verdict.override`); None: its tolerance is all that counts.
     """
 
     name: str
     session: Session
     size: int
     target: Target | None = None
+    allowed_drop: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class ParityRow:
         accuracy: against true masks, where they are given.
         drop: of the accuracy, where there are persons in the masks.
         failures: one sentence for each criterion that it fails; empty: passed.
+        override: why it passed although it is over its tolerance; None: it is not, or it failed.
     """
 
     name: str
@@ -71,6 +75,7 @@ class ParityRow:
     accuracy: Accuracy | None
     drop: IouDrop | None
     failures: tuple[str, ...]
+    override: Override | None = None
 
     @property
     def passed(self) -> bool:
@@ -101,6 +106,11 @@ class ParityReport:
     def passed(self) -> bool:
         return all(row.passed for row in self.rows)
 
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """The failing criteria of all artifacts."""
+        return tuple(failure for row in self.rows for failure in row.failures)
+
     def check(self) -> None:
         """Raise if an artifact failed.
 
@@ -108,7 +118,7 @@ class ParityReport:
             ParityError: with the failing criteria of every artifact that failed.
         """
         if not self.passed:
-            raise ParityError("; ".join(failure for row in self.rows for failure in row.failures))
+            raise ParityError("; ".join(self.failures))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, the tolerances and their reasons among them."""
@@ -129,6 +139,7 @@ class ParityReport:
                     "bytes": row.size,
                     "passed": row.passed,
                     "failures": list(row.failures),
+                    "override": None if row.override is None else asdict(row.override),
                     **asdict(row.agreement),
                     "accuracy": _accuracy_dict(row.accuracy),
                     "iou_drop": None if row.drop is None else asdict(row.drop),
@@ -207,6 +218,9 @@ def compare(
         agreement = accumulate([one.deviations[place] for one in passages], ids)
         mine, theirs = accuracies[place + 1], accuracies[0]
         drop = None if mine is None or theirs is None else iou_drop(theirs, mine)
+        failures = verdict(candidate.name, TOLERANCES[candidate.target], agreement, drop)
+        allowed = candidate.allowed_drop
+        overridden = None if allowed is None else override(failures, agreement, drop, allowed)
         rows.append(
             ParityRow(
                 name=candidate.name,
@@ -216,7 +230,8 @@ def compare(
                 agreement=agreement,
                 accuracy=mine,
                 drop=drop,
-                failures=verdict(candidate.name, TOLERANCES[candidate.target], agreement, drop),
+                failures=failures if overridden is None else (),
+                override=overridden,
             )
         )
     return ParityReport(

@@ -1,6 +1,8 @@
-"""Evaluation and parity as tables for a terminal."""
+"""Evaluation, parity and sensitivity as tables for a terminal."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -9,9 +11,13 @@ from rich.text import Text
 
 from edge_deeplab.evaluation.evaluate import Evaluation
 from edge_deeplab.evaluation.metrics import BOUNDARY_TOLERANCE
-from edge_deeplab.evaluation.parity import ParityReport
+from edge_deeplab.evaluation.parity import ParityReport, ParityRow
 from edge_deeplab.evaluation.scores import Scores
 from edge_deeplab.evaluation.verdict import Accuracy, IouDrop
+
+if TYPE_CHECKING:  # they import torch, and tables of a converted file are printed without it
+    from edge_deeplab.quantization.mixed_precision import MixedPrecision
+    from edge_deeplab.quantization.sensitivity import Effect, Sensitivity
 
 _NOTHING = "-"
 
@@ -66,9 +72,15 @@ def _agreement_table(report: ParityReport) -> Table:
             f"{row.agreement.mean_error:.1e}",
             f"{row.agreement.mask_agreement:.3%}",
             f"{row.agreement.reference_iou:.4f}",
-            "[green]passed[/green]" if row.passed else "[bold red]FAILED[/bold red]",
+            _verdict_cell(row),
         )
     return table
+
+
+def _verdict_cell(row: ParityRow) -> str:
+    if row.override is not None:
+        return "[yellow]allowed[/yellow]"
+    return "[green]passed[/green]" if row.passed else "[bold red]FAILED[/bold red]"
 
 
 def _accuracy_table(report: ParityReport, reference: Accuracy) -> Table:
@@ -86,6 +98,36 @@ def _accuracy_table(report: ParityReport, reference: Accuracy) -> Table:
 def _accuracy_cells(scores: Scores, drop: IouDrop | None) -> tuple[str, ...]:
     drops = ("", "", "") if drop is None else (f"{drop.total:+.4f}", f"{drop.worst:+.4f}", drop.worst_source)
     return (_decimals(scores.person_iou), *drops, _decimals(scores.boundary_f), _percent(scores.false_person))
+
+
+def sensitivity_table(sensitivity: Sensitivity, *, count: int) -> Table:
+    """The layers that do most harm alone, the worst first, and all of them together. SQNR in dB: high is good."""
+    table = _table(f"The {count} layers that do most harm, on {sensitivity.images} images", "only this layer in int8")
+    _number_columns(table, "mean\nerror", "masks\nagree")
+    _number_columns(table, "weights\ndB", "output\ndB", "both\ndB", "clipped", "accum.\ndB")
+    for layer in sensitivity.worst(count):
+        ratios = [f"{ratio:.1f}" for ratio in (layer.by_weights, layer.by_activation, layer.added)]
+        table.add_row(
+            layer.layer, *_effect_cells(layer.alone), *ratios, f"{layer.clipped:.2%}", f"{layer.accumulated:.1f}"
+        )
+    table.add_section()
+    table.add_row("all layers in int8", *_effect_cells(sensitivity.whole), style="bold")
+    return table
+
+
+def mixed_precision_table(mixed: MixedPrecision) -> Table:
+    """What each further layer in more than 8 bits wins back."""
+    table = _table("Mixed precision: these layers wider, all others in int8", "wider, with those above it")
+    _number_columns(table, "mean error\nin float", "masks\nagree", "bytes\nmore")
+    _number_columns(table, "mean error\nin int16", "masks\nagree")
+    table.add_row("none", *_effect_cells(mixed.int8))
+    for step in mixed.steps:
+        table.add_row(step.layer, *_effect_cells(step.in_float), f"{step.more_bytes:,}", *_effect_cells(step.in_int16))
+    return table
+
+
+def _effect_cells(effect: Effect) -> tuple[str, str]:
+    return f"{effect.mean_error:.5f}", f"{effect.mask_agreement:.3%}"
 
 
 def _table(title: str, first: str) -> Table:

@@ -54,6 +54,52 @@ def _drop(reference: Scores, candidate: Scores) -> float | None:
     return reference.person_iou - candidate.person_iou
 
 
+@dataclass(frozen=True)
+class Override:
+    """A loss over the tolerance that was allowed by name, and what it overrode.
+
+    Attributes:
+        allowed_points: of person IoU that may be lost; one point is 0.01.
+        lost_points: that are lost.
+        measured_by: the number that ``lost_points`` was read from.
+        failures: the criteria that the artifact fails, as :func:`verdict` gave them.
+    """
+
+    allowed_points: float
+    lost_points: float
+    measured_by: str
+    failures: tuple[str, ...]
+
+
+def override(
+    failures: tuple[str, ...], agreement: Agreement, drop: IouDrop | None, allowed_points: float
+) -> Override | None:
+    """Let an artifact pass that fails its tolerance, if it loses no more than somebody allowed.
+
+    Where the true masks are known, what is lost is the drop of the person IoU in the worst source. Where they are not,
+    it is what the masks' IoU against the reference's lacks to 1: one minus the IoU is a metric (Kosub 2019, arXiv
+    1612.02696), so that against no truth the IoU over the same pixels can have dropped by more.
+
+    Args:
+        failures: what :func:`verdict` gave.
+        agreement: the numbers that it was given.
+        drop: likewise.
+        allowed_points: of person IoU; one point is 0.01.
+
+    Returns:
+        None: there is nothing to override, more is lost than is allowed, or the values are not finite, which is no
+        loss but a broken file.
+    """
+    lost, measured_by = (
+        (drop.worst, "person IoU against the true masks, worst source")
+        if drop is not None
+        else (1 - agreement.reference_iou, "IoU against the reference's masks")
+    )
+    if not failures or not np.isfinite(agreement.max_error) or not 100 * lost <= allowed_points:
+        return None
+    return Override(allowed_points, 100 * lost, measured_by, failures)
+
+
 def verdict(name: str, tolerance: Tolerance, agreement: Agreement, drop: IouDrop | None) -> tuple[str, ...]:
     """Hold an artifact's numbers against its tolerance.
 

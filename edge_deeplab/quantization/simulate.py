@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from edge_deeplab.quantization.affine import INT8_MAX, INT8_MIN, WEIGHT_MAX
-from edge_deeplab.quantization.graph import QuantizationGraph
+from edge_deeplab.quantization.graph import ActivationPoint, QuantizationGraph
 from edge_deeplab.quantization.ranges import ActivationRange, QuantRanges, WeightRange
 
 QUANTIZERS = "quantizers"
@@ -127,8 +127,8 @@ def insert_quantizers(
             scale of its input's point.
 
     Returns:
-        (N, 3, H, W) in [0, 1] -> probabilities. Nodes keep their names; that of a point's quantizer is the point's
-        node with ``_quantized`` behind it.
+        (N, 3, H, W) in [0, 1] -> probabilities. Nodes keep their names; a point's quantizer has that of
+        :func:`quantizer_node`.
     """
     module = copy.deepcopy(graph.module)
     nodes = {node.name: node for node in module.graph.nodes}
@@ -151,12 +151,17 @@ def insert_quantizers(
         node = nodes[point.node]
         with module.graph.inserting_after(node):
             quantized = module.graph.call_module(paths[point.group])
-        quantized.name = f"{node.name}_quantized"
+        quantized.name = quantizer_node(point)
         node.replace_all_uses_with(quantized)
         quantized.args = (node,)
     module.graph.lint()
     module.recompile()
     return module
+
+
+def quantizer_node(point: ActivationPoint) -> str:
+    """The name of the node that quantizes a point in what :func:`insert_quantizers` gives."""
+    return f"{point.node}_quantized"
 
 
 def simulate(graph: QuantizationGraph, ranges: QuantRanges) -> fx.GraphModule:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +24,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 _COUNT = 16
+_NARROW = "backbone.blocks.1.depthwise"
 
 
 @pytest.fixture(scope="module")
@@ -102,25 +104,32 @@ def test_the_same_inputs_give_the_same_bytes(
         assert (tmp_path / name).read_bytes() == (out / name).read_bytes(), name
 
 
-def test_a_file_that_is_too_far_off_is_set_aside(
-    converted: tuple[Path, subprocess.CompletedProcess[str]],
+@pytest.fixture
+def narrow(converted: tuple[Path, object], tmp_path: Path) -> Path:
+    """Ranges four times too narrow at one depthwise convolution: the file says what they say, and it is no good."""
+    ranges = json.loads((converted[0] / "small.ranges.json").read_text())
+    ranges["activations"][_NARROW]["scale"] /= 4
+    (tmp_path / "narrow.json").write_text(json.dumps(ranges))
+    return tmp_path / "narrow.json"
+
+
+def test_a_file_that_is_too_far_off_is_set_aside_and_the_layer_to_blame_named(
+    narrow: Path,
     small_checkpoint: Path,
     photos: Path,
     edge_deeplab: Run,
     the_line: Callable[[subprocess.CompletedProcess[str]], str],
     tmp_path: Path,
 ) -> None:
-    """Ranges four times too narrow at the first convolution: the file says what they say, and it is no good."""
-    ranges = json.loads((converted[0] / "small.ranges.json").read_text())
-    ranges["activations"]["backbone.stem"]["scale"] /= 4
-    (tmp_path / "narrow.json").write_text(json.dumps(ranges))
     out = tmp_path / "out"
     done = edge_deeplab(
         *("convert", small_checkpoint, "--target", "tflite-int8", "--out", out, "--data", photos),
-        *("--ranges", tmp_path / "narrow.json"),
+        *("--ranges", narrow, "--allow-drop", "0.1"),
     )
     assert done.returncode == 1
-    assert "small-int8.tflite" in the_line(done)
+    line = the_line(done)
+    assert "small-int8.tflite" in line
+    assert re.search(rf"most harm in int8 are {_NARROW} \(alone: mean error 0\.\d+; its range clips \d+%", line)
     assert sorted(path.name for path in out.iterdir()) == [
         "parity.json",
         "parity.png",
@@ -128,6 +137,33 @@ def test_a_file_that_is_too_far_off_is_set_aside(
         "small-int8.tflite.rejected.json",
     ]
     assert not json.loads((out / "parity.json").read_text())["passed"]
+    metrics = load_artifact(out / "small-int8.tflite.rejected").metrics
+    assert not metrics["parity"]["passed"]
+    assert metrics["parity"]["failures"]
+    assert metrics["parity"]["override"] is None
+    first, *others = metrics["blame"]
+    assert first["layer"] == _NARROW
+    assert first["clipped"] > 0.01
+    assert all(other["alone"]["mean_error"] < first["alone"]["mean_error"] for other in others)
+
+
+def test_a_loss_that_is_allowed_passes_and_is_on_record(
+    narrow: Path, small_checkpoint: Path, photos: Path, edge_deeplab: Run, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    done = edge_deeplab(
+        *("convert", small_checkpoint, "--target", "tflite-int8", "--out", out, "--data", photos),
+        *("--ranges", narrow, "--allow-drop", "100"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "allowed" in done.stdout
+    assert not list(out.glob("*.rejected"))
+    parity = load_artifact(out / "small-int8.tflite").metrics["parity"]
+    assert parity["passed"]
+    assert parity["failures"] == []
+    assert parity["override"]["allowed_points"] == 100
+    assert parity["override"]["lost_points"] == pytest.approx(100 * parity["iou_drop"]["worst"])
+    assert any("the mean error" in failure for failure in parity["override"]["failures"])
 
 
 def test_what_it_refuses(
@@ -143,3 +179,4 @@ def test_what_it_refuses(
     (tmp_path / "other.json").write_text(json.dumps(other))
     assert "belong to the checkpoint 000000000000" in refuses(*int8, "--ranges", tmp_path / "other.json")
     assert "cannot read the ranges" in refuses(*int8, "--ranges", tmp_path / "none.json")
+    assert "--allow-drop is for int8" in refuses(*convert, "--target", "onnx", "--allow-drop", "3")

@@ -36,9 +36,11 @@ def photos(count: int = 6) -> NamedImages:
 
 @pytest.fixture
 def contender(session_of: Any) -> Callable[..., Contender]:
-    def build(name: str, change: Change = lambda p: p, target: Target | None = None, **kwargs: Any) -> Contender:
-        session = session_of(lambda pixels: change(ramp(pixels)), height=16, width=16, **kwargs)
-        return Contender(name, session, size=123, target=target)
+    def build(
+        name: str, change: Change = lambda p: p, target: Target | None = None, allowed: float | None = None
+    ) -> Contender:
+        session = session_of(lambda pixels: change(ramp(pixels)), height=16, width=16)
+        return Contender(name, session, size=123, target=target, allowed_drop=allowed)
 
     return build
 
@@ -133,6 +135,52 @@ class TestTrueMasks:
         assert row.drop is not None
         assert row.drop.worst < 0
         assert not any("drops" in failure for failure in row.failures)
+
+    @pytest.mark.parametrize(("allowed", "passed"), [(100.0, True), (99.0, False)])
+    def test_a_drop_may_be_allowed_up_to_a_number_of_points(
+        self, contender: Build, dataset_of: Any, allowed: float, passed: bool
+    ) -> None:
+        """The worst source counts, which has lost all of its IoU; the other numbers fail, too, and do not matter."""
+        dimmer = lambda p: p * np.float32(0.8)  # noqa: E731
+        images = self.images(dataset_of)
+        candidate = contender("dim.tflite", dimmer, INT8, allowed)
+        (plain,) = compare(contender("checkpoint"), [contender("dim.tflite", dimmer, INT8)], images).rows
+        (row,) = compare(contender("checkpoint"), [candidate], images).rows
+        assert row.passed is passed
+        assert len(plain.failures) > 1
+        if passed:
+            assert row.override is not None
+            assert (row.override.lost_points, row.override.failures) == (100.0, plain.failures)
+        else:
+            assert (row.override, row.failures) == (None, plain.failures)
+
+
+class TestAllowedDropWithoutMasks:
+    """What is lost is what the masks lack against the reference's."""
+
+    @staticmethod
+    def row(contender: Build, allowed: float, fault: Change) -> Any:
+        return compare(contender("a"), [contender("b.tflite", fault, INT8, allowed)], photos()).rows[0]
+
+    def test_the_reference_takes_the_place_of_the_truth(self, contender: Build) -> None:
+        fewer = lambda p: np.where(np.arange(16)[:, None, None] < 2, np.float32(0), p)  # noqa: E731
+        lost = 100 * (1 - self.row(contender, 0.0, fewer).agreement.reference_iou)
+        assert 5 < lost < 20
+        assert not self.row(contender, lost - 0.01, fewer).passed
+        accepted = self.row(contender, lost + 0.01, fewer)
+        assert accepted.passed
+        assert accepted.override.lost_points == pytest.approx(lost)
+        assert "reference's masks" in accepted.override.measured_by
+
+    def test_it_never_makes_the_tolerance_stricter_and_is_no_record_where_nothing_failed(
+        self, contender: Build
+    ) -> None:
+        row = self.row(contender, 0.0, lambda p: np.where(p == p.max(), np.float32(0), p))
+        assert row.agreement.reference_iou < 1
+        assert (row.passed, row.override) == (True, None)
+
+    def test_values_that_are_not_finite_are_no_loss_to_allow(self, contender: Build) -> None:
+        assert not self.row(contender, 100.0, lambda p: np.where(p > 0.7, np.float32(np.nan), p)).passed
 
 
 class TestRefusals:
