@@ -79,10 +79,11 @@ class _Following(fx.Interpreter):
         return (found - affine.zero_point) * affine.scale
 
     def _requantized(self, before: Tensor, name: str) -> Tensor:
-        """A convolution's sums brought to its output's scale as the kernels do it (XNNPACK's, onnxruntime's): in float32, halves to even.
+        """A convolution's sums brought to its output's scale as the kernels do it: in float32, halves to even.
 
-        The sums are integers times s_in * s_w, exactly recovered from float64; the rectifier before the rounding gives
-        the same as the kernels' clamp behind it, because rounding is monotonic.
+        XNNPACK and onnxruntime are equal in this. The sums are integers times s_in * s_w, exactly recovered from
+        float64; the rectifier before the rounding gives the same as the kernels' clamp behind it, because rounding is
+        monotonic.
         """
         layer, output = self._layers[name], self._ranges.activation(name).affine
         source = np.float32(self._ranges.activation(layer.input).affine.scale)

@@ -30,7 +30,7 @@ from edge_deeplab.artifact import Artifact
 from edge_deeplab.errors import ConversionError
 from edge_deeplab.files import sha256, write_bytes
 from edge_deeplab.models.loading import load_network
-from edge_deeplab.quantization.affine import Affine
+from edge_deeplab.quantization.affine import UINT8_SHIFT, Affine
 from edge_deeplab.quantization.graph import QuantizationGraph, quantization_graph
 from edge_deeplab.quantization.integers import layer_integers
 from edge_deeplab.quantization.ranges import QuantRanges
@@ -53,8 +53,6 @@ _INT8_VERSIONS = {
     "SOFTMAX": 2,
     "TRANSPOSE": 2,
 }
-
-_UINT8_SHIFT = 128  # the uint8 form of an int8 tensor: the same scale, every integer 128 larger
 
 
 def convert(
@@ -214,7 +212,7 @@ def _add_outer(subgraph: Any, inner: int, io: IoType) -> int:
     if io is IoType.UINT8:
         outer.type = schema.TensorType.UINT8
         parameters.scale = outer.quantization.scale.copy()
-        parameters.zeroPoint = outer.quantization.zeroPoint + _UINT8_SHIFT
+        parameters.zeroPoint = outer.quantization.zeroPoint + UINT8_SHIFT
     else:
         outer.type = schema.TensorType.FLOAT32
     outer.quantization = parameters
