@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 INPUT, OUTPUT = "image", "probability"
 TARGET = Target(Format.ONNX, Precision.FLOAT32)
+TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 _OPSET = 18  # the newest that onnx2tf 1.29 knows every operator of
 
@@ -65,7 +66,7 @@ def convert(checkpoint: Path, out: Path, *, exported: bytes | None = None) -> Ar
         io=IoType.FLOAT32,
         sha256=digest,
         checkpoint_sha256=loaded.sha256,
-        tools=versions("torch", "onnx", "onnxscript", "onnxruntime"),
+        tools=versions(*TOOLS),
     )
 
 

@@ -8,28 +8,24 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
-from torch import Tensor, fx
 
+from converters.kernel_check import check_kernels
 from converters.tflite_match import MOVES, Match, MatchedConvolution
 from converters.tflite_probe import tensor_values
 from converters.tflite_schema import constant, op_name, read_model
 from edge_deeplab.errors import ConversionError
 from edge_deeplab.quantization.affine import (
-    INT8_MAX,
     INT8_MIN,
     PIXELS,
     PROBABILITY,
     bias_scales,
-    quantize,
     quantize_bias,
     quantize_weights,
 )
 from edge_deeplab.quantization.graph import QuantizationGraph
 from edge_deeplab.quantization.ranges import QuantRanges
-from edge_deeplab.quantization.simulate import simulate
 from edge_deeplab.runtime.native_log import without_info_lines
 from edge_deeplab.runtime.tflite_file import TfliteGraph
 from edge_deeplab.spec import IoType
@@ -123,11 +119,7 @@ def check_delegation(int8_data: bytes) -> None:
 def check_execution(
     int8_data: bytes, graph: QuantizationGraph, ranges: QuantRanges, matched: Match, pixels: NDArray[np.uint8]
 ) -> None:
-    """Every kernel of the file gives what the simulation gives from the same integers.
-
-    Each layer is compared on the inputs that XNNPACK itself computed, so that a difference is one of this layer and not
-    the echo of an earlier one. Convolutions must be equal to the last bit; a resize, a sum, a mean or a sigmoid may be
-    off by one step, because XNNPACK has them in fixed point.
+    """Every kernel of XNNPACK gives what the simulation gives from the same integers.
 
     Args:
         int8_data: the file with int8 input and output.
@@ -141,8 +133,10 @@ def check_execution(
     """
     moved = _moved_tensors(int8_data)
     values = tensor_values(int8_data, (pixels.astype(np.int16) + INT8_MIN).astype(np.int8))
-    integers = {name: values[index] for index, name in matched.activations.items() if index not in moved}
-    _Following(graph, ranges, integers).run_pixels(pixels)
+    integers = {
+        name: values[index].transpose(0, 3, 1, 2) for index, name in matched.activations.items() if index not in moved
+    }
+    check_kernels(integers, graph, ranges, pixels)
 
 
 def check_variant(data: bytes, int8_data: bytes, io: IoType, pixels: NDArray[np.uint8]) -> None:
@@ -173,58 +167,6 @@ def check_variant(data: bytes, int8_data: bytes, io: IoType, pixels: NDArray[np.
 def _result(data: bytes, image: NDArray[Any]) -> NDArray[Any]:
     (output,) = read_model(data).subgraphs[0].outputs
     return tensor_values(data, image)[int(output)]
-
-
-class _Following(fx.Interpreter):
-    """Runs the simulation in float64, compares each point with the file's integers, and goes on with the latter."""
-
-    def __init__(self, graph: QuantizationGraph, ranges: QuantRanges, integers: dict[str, NDArray[Any]]) -> None:
-        super().__init__(simulate(graph, ranges).double())
-        self.extra_traceback = False  # an error's message stays as it was raised
-        self._ranges = ranges
-        self._integers = integers
-        self._points = {f"{point.node}_quantized": point.name for point in graph.points}
-        self._layers = {layer.output: layer for layer in graph.convolutions}
-
-    def run_pixels(self, pixels: NDArray[np.uint8]) -> None:
-        with torch.no_grad():
-            self.run(torch.from_numpy(pixels.astype(np.float64) / 255).permute(2, 0, 1)[None])
-
-    def run_node(self, n: fx.Node) -> Any:
-        name = self._points.get(n.name)
-        # A point without a tensor of its own in the file (a concatenation of one) has nothing to be compared with.
-        if name is None or name not in self._integers:
-            return super().run_node(n)
-        (before,), _ = self.fetch_args_kwargs_from_env(n)
-        affine = self._ranges.activation(name).affine
-        found = torch.from_numpy(self._integers[name]).permute(0, 3, 1, 2).double()
-        layer = self._layers.get(name)
-        if layer is None:
-            expected, slack = torch.from_numpy(quantize(before.numpy(), affine)).double(), 1
-        else:
-            expected, slack = self._requantized(before, name), 0
-        difference = (expected - found).abs()
-        if difference.max() > slack:
-            raise ConversionError(
-                f"{name} computes something else in the int8 file than in the simulation: "
-                f"{int((difference > slack).sum())} of {difference.numel()} values differ, by up to "
-                f"{int(difference.max())} steps"
-            )
-        return (found - affine.zero_point) * affine.scale
-
-    def _requantized(self, before: Tensor, name: str) -> Tensor:
-        """A convolution's sums brought to its output's scale as XNNPACK does it: in float32, halves to even.
-
-        The sums are integers times s_in * s_w, exactly recovered from float64; the rectifier before the rounding gives
-        the same as XNNPACK's clamp behind it, because rounding is monotonic.
-        """
-        layer, output = self._layers[name], self._ranges.activation(name).affine
-        source = np.float32(self._ranges.activation(layer.input).affine.scale)
-        weights = self._ranges.weight(layer.name).array()
-        steps = torch.from_numpy(np.float64(source) * weights.astype(np.float64))[None, :, None, None]
-        factors = torch.from_numpy(source * weights / np.float32(output.scale))[None, :, None, None]
-        sums = torch.round(before / steps).float()
-        return (torch.round(sums * factors) + output.zero_point).clamp(INT8_MIN, INT8_MAX).double()
 
 
 def _check_layer(

@@ -15,6 +15,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from converters.probe import probe_pixels
 from converters.tflite import TOOLS
 from converters.tflite_check import (
     check_delegation,
@@ -24,19 +25,14 @@ from converters.tflite_check import (
     check_variant,
 )
 from converters.tflite_match import Match, match
-from converters.tflite_probe import probe_pixels
 from converters.tflite_schema import new_buffer, op_index, op_name, read_model, write_model
 from edge_deeplab.artifact import Artifact
-from edge_deeplab.errors import ConversionError, RangesError
+from edge_deeplab.errors import ConversionError
 from edge_deeplab.files import sha256, write_bytes
 from edge_deeplab.models.loading import load_network
-from edge_deeplab.quantization.affine import (
-    Affine,
-    bias_scales,
-    quantize_bias,
-    quantize_weights,
-)
-from edge_deeplab.quantization.graph import Convolution, QuantizationGraph, quantization_graph
+from edge_deeplab.quantization.affine import UINT8_SHIFT, Affine
+from edge_deeplab.quantization.graph import QuantizationGraph, quantization_graph
+from edge_deeplab.quantization.integers import layer_integers
 from edge_deeplab.quantization.ranges import QuantRanges
 from edge_deeplab.runtime.tflite_file import inspect_flatbuffer
 from edge_deeplab.runtime.versions import versions
@@ -57,8 +53,6 @@ _INT8_VERSIONS = {
     "SOFTMAX": 2,
     "TRANSPOSE": 2,
 }
-
-_UINT8_SHIFT = 128  # the uint8 form of an int8 tensor: the same scale, every integer 128 larger
 
 
 def convert(
@@ -154,26 +148,6 @@ def quantize_model(
     return write_model(model)
 
 
-def layer_integers(
-    graph: QuantizationGraph, ranges: QuantRanges, layer: Convolution
-) -> tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
-    """What a layer is in every integer file: weights (int8, OIHW) and their scales, bias (int32) and its scales.
-
-    Raises:
-        RangesError: a bias does not fit into int32 at s_in * s_w.
-    """
-    conv = graph.conv(layer)
-    assert conv.bias is not None
-    weight = ranges.weight(layer.name)
-    scales = weight.array()
-    steps = bias_scales(ranges.activation(layer.input).affine.scale, scales)
-    try:
-        bias = quantize_bias(conv.bias.detach().double().numpy() + weight.shifts(), steps)
-    except ValueError as error:
-        raise RangesError(f"{layer.name}: {error}: calibrate the network again") from error
-    return quantize_weights(conv.weight.detach().numpy(), scales, 0), scales, bias, steps
-
-
 def _own_constant(subgraph: Any, operator: Any, place: int, taken: set[int]) -> Any:
     """The constant tensor that an operator reads, or a copy of it where another operator has taken it.
 
@@ -238,7 +212,7 @@ def _add_outer(subgraph: Any, inner: int, io: IoType) -> int:
     if io is IoType.UINT8:
         outer.type = schema.TensorType.UINT8
         parameters.scale = outer.quantization.scale.copy()
-        parameters.zeroPoint = outer.quantization.zeroPoint + _UINT8_SHIFT
+        parameters.zeroPoint = outer.quantization.zeroPoint + UINT8_SHIFT
     else:
         outer.type = schema.TensorType.FLOAT32
     outer.quantization = parameters

@@ -14,16 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from converters.tflite_probe import point_values, tensor_values
+from converters.point_match import PointValues, close, settle, unknown_tensor
+from converters.probe import point_values
+from converters.tflite_probe import tensor_values
 from converters.tflite_schema import constant, op_name, read_model, tensor_name
 from edge_deeplab.errors import ConversionError
-from edge_deeplab.quantization.affine import Affine
 from edge_deeplab.quantization.graph import Convolution, QuantizationGraph
 from edge_deeplab.quantization.ranges import QuantRanges
-
-# Error of the largest value, relative to it: the exporter's float32 file differs by 1e-4 at most, and two different
-# layers of one network by about 1.
-_TOLERANCE = 2e-3
 
 # Operators that the exporter adds: they only move values, and pad with the zero point.
 MOVES = frozenset({"PAD", "RESHAPE", "TRANSPOSE"})
@@ -76,52 +73,32 @@ def match(graph: QuantizationGraph, ranges: QuantRanges, data: bytes, pixels: ND
     model = read_model(data)
     points = point_values(graph.module, {point.name: point.node for point in graph.points}, pixels)
     candidates = _candidates(model, points, tensor_values(data, pixels.astype(np.float32) / 255))
-    activations = {index: _settle(index, names, ranges, model) for index, names in candidates.items()}
+    tensors = model.subgraphs[0].tensors
+    activations = {
+        index: settle(f"the TFLite tensor {tensor_name(tensors[index])!r}", names, ranges)
+        for index, names in candidates.items()
+    }
     return Match(activations, _match_convolutions(graph, model, candidates))
 
 
 def _candidates(model: Any, points: dict[str, Tensor], tensors: dict[int, NDArray[Any]]) -> dict[int, tuple[str, ...]]:
     """Tensor index to the points with these values; what the exporter only moved has its source's."""
-    by_shape: dict[tuple[int, ...], list[tuple[str, NDArray[Any]]]] = {}
-    for name, value in points.items():
-        channels_last = value.permute(0, 2, 3, 1).numpy()
-        by_shape.setdefault(channels_last.shape, []).append((name, channels_last))
+    known = PointValues({name: value.permute(0, 2, 3, 1).numpy() for name, value in points.items()})
     graph = model.subgraphs[0]
     found: dict[int, tuple[str, ...]] = {}
     for index in graph.inputs:
-        found[int(index)] = _near(tensors[int(index)], by_shape)
+        found[int(index)] = known.near(tensors[int(index)])
     for operator in graph.operators:
         kind = op_name(model, operator)
         for index in map(int, operator.outputs):
-            names = _near(tensors[index], by_shape)
+            names = known.near(tensors[index])
             if not names and kind in MOVES:
                 names = found[int(operator.inputs[0])]
             found[index] = names
     for index, names in found.items():
         if not names:
-            raise ConversionError(
-                f"the TFLite tensor {tensor_name(graph.tensors[index])!r} {tensors[index].shape} holds the values of "
-                "no layer of the PyTorch network: the export changed the network, or the file is another checkpoint's"
-            )
+            raise unknown_tensor(f"the TFLite tensor {tensor_name(graph.tensors[index])!r} {tensors[index].shape}")
     return found
-
-
-def _near(values: NDArray[Any], by_shape: dict[tuple[int, ...], list[tuple[str, NDArray[Any]]]]) -> tuple[str, ...]:
-    return tuple(
-        name
-        for name, expected in by_shape.get(values.shape, ())
-        if np.abs(values - expected).max() <= _TOLERANCE * max(float(np.abs(expected).max()), 1e-3)
-    )
-
-
-def _settle(index: int, names: tuple[str, ...], ranges: QuantRanges, model: Any) -> str:
-    affines: set[Affine] = {ranges.activation(name).affine for name in names}
-    if len(affines) > 1:
-        raise ConversionError(
-            f"the TFLite tensor {tensor_name(model.subgraphs[0].tensors[index])!r} could be any of {', '.join(names)}, "
-            "which have different ranges: are these layers dead (all zero)?"
-        )
-    return names[0]
 
 
 def _match_convolutions(
@@ -160,12 +137,8 @@ def _require_weights(graph: QuantizationGraph, model: Any, operator: Any, matche
         (2, conv.bias.detach().numpy()),
     ):
         found = constant(model, tensors[int(operator.inputs[place])], np.float32)
-        if found is None or found.shape != expected.shape or not _close(found, expected):
+        if found is None or found.shape != expected.shape or not close(found, expected):
             raise ConversionError(
                 f"the weights or biases of {matched.layer.name} in the float32 TFLite file are not the checkpoint's: "
                 "convert this very checkpoint"
             )
-
-
-def _close(found: NDArray[Any], expected: NDArray[Any]) -> bool:
-    return bool(np.abs(found - expected).max() <= 1e-5 * max(float(np.abs(expected).max()), 1e-6))

@@ -59,7 +59,9 @@ class Target:
     precision: Precision
 
     def __str__(self) -> str:
-        return "onnx" if self.format is Format.ONNX else f"{self.format}-{self.precision}"
+        if self.format is Format.ONNX:
+            return "onnx-qdq" if self.precision is Precision.INT8 else "onnx"
+        return f"{self.format}-{self.precision}"
 
     @property
     def suffix(self) -> str:
@@ -73,7 +75,7 @@ class Target:
 
     @staticmethod
     def parse(text: str) -> Target:
-        """Read ``onnx``, ``tflite-float32``, ``tflite-int8``, ...
+        """Read ``onnx``, ``onnx-qdq``, ``tflite-float32``, ``tflite-int8``, ...
 
         Raises:
             SpecError: no such target; the message lists those that exist.
@@ -90,6 +92,7 @@ _TARGETS = (
     Target(Format.TFLITE, Precision.FLOAT16),
     Target(Format.TFLITE, Precision.DYNAMIC),
     Target(Format.TFLITE, Precision.INT8),
+    Target(Format.ONNX, Precision.INT8),
 )
 
 

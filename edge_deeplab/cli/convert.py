@@ -27,7 +27,8 @@ _BLAME_IMAGES, _BLAMED = 8, 3  # photos that layers are measured on, and layers 
     "targets",
     multiple=True,
     required=True,
-    help="onnx, tflite-float32, tflite-float16, tflite-dynamic, tflite-int8, or all. May be given several times.",
+    help="onnx, tflite-float32, tflite-float16, tflite-dynamic, tflite-int8, onnx-qdq, or all. May be given several "
+    "times.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files and the report.")
 @click.option(
@@ -35,7 +36,7 @@ _BLAME_IMAGES, _BLAMED = 8, 3  # photos that layers are measured on, and layers 
     type=click.Choice(["uint8", "int8", "float"]),
     default="uint8",
     show_default=True,
-    help="Element type of the int8 file's input and output.",
+    help="Element type of the int8 TFLite file's input and output.",
 )
 @click.option(
     "--ranges",
@@ -113,11 +114,11 @@ def _targets(names: tuple[str, ...]) -> tuple[Target, ...]:
 
 
 def _file_name(checkpoint: Path, target: Target, io: str) -> str:
-    """``portrait.onnx``, ``portrait-float16.tflite``, ``portrait-int8.tflite``, ``portrait-int8-float-io.tflite``."""
+    """``portrait.onnx``, ``portrait-qdq.onnx``, ``portrait-float16.tflite``, ``portrait-int8-float-io.tflite``."""
     from edge_deeplab.spec import Format, Precision
 
     if target.format is Format.ONNX:
-        return f"{checkpoint.stem}.onnx"
+        return f"{checkpoint.stem}{'-qdq' if target.precision is Precision.INT8 else ''}{target.suffix}"
     variant = f"-{io}-io" if target.precision is Precision.INT8 and io != "uint8" else ""
     return f"{checkpoint.stem}-{target.precision}{variant}{target.suffix}"
 
@@ -178,7 +179,7 @@ def _convert(
     """Write the file of each target; PyTorch exports once and TensorFlow starts once for all of them."""
     from rich.console import Console
 
-    from converters import onnx, tflite, tflite_int8
+    from converters import onnx, onnx_qdq, tflite, tflite_int8
     from edge_deeplab.spec import Format, IoType, Precision
 
     console = Console(stderr=True)
@@ -198,13 +199,17 @@ def _convert(
     for target in targets:
         path = out / _file_name(checkpoint, target, io)
         with console.status(f"writing and checking {path.name}"):
-            if target.format is Format.ONNX:
-                artifact = onnx.convert(checkpoint, path, exported=exported)
-            elif target.precision is Precision.INT8:
-                assert ranges is not None
-                artifact = tflite_int8.convert(checkpoint, path, ranges, flatbuffers[Precision.FLOAT32], IoType(io))
-            else:
-                artifact = tflite.convert(checkpoint, path, target.precision, flatbuffer=flatbuffers[target.precision])
+            match target.format, target.precision:
+                case Format.ONNX, Precision.INT8:
+                    assert ranges is not None
+                    artifact = onnx_qdq.convert(checkpoint, path, ranges, exported=exported)
+                case Format.ONNX, _:
+                    artifact = onnx.convert(checkpoint, path, exported=exported)
+                case Format.TFLITE, Precision.INT8:
+                    assert ranges is not None
+                    artifact = tflite_int8.convert(checkpoint, path, ranges, flatbuffers[Precision.FLOAT32], IoType(io))
+                case Format.TFLITE, precision:
+                    artifact = tflite.convert(checkpoint, path, precision, flatbuffer=flatbuffers[precision])
         artifact.write_sidecar()
         artifacts.append(artifact)
     return artifacts

@@ -98,6 +98,7 @@ TOLERANCES: Mapping[Target, Tolerance] = MappingProxyType(
         Target(Format.TFLITE, Precision.FLOAT16): _FLOAT16,
         Target(Format.TFLITE, Precision.DYNAMIC): _DYNAMIC,
         Target(Format.TFLITE, Precision.INT8): _INT8,
+        Target(Format.ONNX, Precision.INT8): _INT8,
     }
 )
 """The one table: every target has its row."""

@@ -22,6 +22,9 @@ INT8_MIN, INT8_MAX = -128, 127
 WEIGHT_MAX = 127
 """Weights keep to [-127, 127]: symmetric, so that their zero point is 0 (Krishnamoorthi 2018, section 2.1)."""
 
+UINT8_SHIFT = 128
+"""The uint8 form of an int8 tensor: every integer and the zero point this much larger, for the same real numbers."""
+
 # An int32 bias at s_in * s_w must not overflow, and half of the range is left to the accumulator it is added to.
 _BIAS_LIMIT = float(2**30)
 

@@ -14,6 +14,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from calibration.collect import collect_ranges
 from calibration.images import bundled_calibration
+from converters.point_match import settle
+from converters.probe import point_values, probe_pixels
 from converters.tflite_check import (
     check_delegation,
     check_execution,
@@ -21,9 +23,9 @@ from converters.tflite_check import (
     check_numbers,
     check_variant,
 )
-from converters.tflite_int8 import convert, layer_integers, quantize_model
-from converters.tflite_match import Match, _settle, match
-from converters.tflite_probe import point_values, probe_pixels, tensor_values
+from converters.tflite_int8 import convert, quantize_model
+from converters.tflite_match import Match, match
+from converters.tflite_probe import tensor_values
 from converters.tflite_schema import op_name, read_model, write_model
 from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.errors import ConversionError, ModelFileError, RangesError
@@ -31,6 +33,7 @@ from edge_deeplab.files import sha256
 from edge_deeplab.image import resize_area
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.quantization.graph import QuantizationGraph, quantization_graph
+from edge_deeplab.quantization.integers import layer_integers
 from edge_deeplab.quantization.ranges import QuantRanges, activation_range
 from edge_deeplab.quantization.simulate import simulate
 from edge_deeplab.runtime.tflite_file import inspect_flatbuffer, inspect_tflite
@@ -368,12 +371,8 @@ def test_a_tensor_that_could_be_two_layers_is_refused_unless_they_share_their_ra
     points = bench.ranges.activations
     assert points["classifier"].affine == points["logits"].affine
     other = activation_range(-9.0, 9.0, (-9.0, 9.0), "test", "twin")
-    model = read_model(bench.float32)
-    assert _settle(0, ("classifier", "logits"), bench.ranges, model) == "classifier"
-    with pytest.raises(ConversionError, match=r"could be any of classifier, logits"):
-        _settle(
-            0,
-            ("classifier", "logits"),
-            dataclasses.replace(bench.ranges, activations={**points, "logits": other}),
-            model,
-        )
+    tensor, names = "the TFLite tensor 'x'", ("classifier", "logits")
+    assert settle(tensor, names, bench.ranges) == "classifier"
+    apart = dataclasses.replace(bench.ranges, activations={**points, "logits": other})
+    with pytest.raises(ConversionError, match=r"tensor 'x' could be any of classifier, logits"):
+        settle(tensor, names, apart)
