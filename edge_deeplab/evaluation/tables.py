@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -12,15 +11,16 @@ from edge_deeplab.evaluation.metrics import BOUNDARY_TOLERANCE
 from edge_deeplab.evaluation.parity import ParityReport
 from edge_deeplab.evaluation.scores import Scores
 from edge_deeplab.evaluation.verdict import Accuracy, IouDrop
+from edge_deeplab.terminal import megabytes, number_columns, plain_table
 
 _NOTHING = "-"
 
 
 def evaluation_table(evaluation: Evaluation, *, title: str) -> Table:
     """One row for each source, and the total."""
-    table = _table(title, "source")
+    table = plain_table(title, "source")
     table.caption = f"{evaluation.runtime}. Boundary F within {BOUNDARY_TOLERANCE:.1%} of the diagonal."
-    _number_columns(table, "images", "person\nIoU", "mIoU", "boundary\nF", "false\nperson")
+    number_columns(table, "images", "person\nIoU", "mIoU", "boundary\nF", "false\nperson")
     for source, scores in evaluation.sources.items():
         table.add_row(source or "(all)", *_score_cells(scores))
     table.add_section()
@@ -54,8 +54,8 @@ def parity_tables(report: ParityReport) -> Group:
 
 
 def _agreement_table(report: ParityReport) -> Table:
-    table = _table(f"Parity with {report.reference} on {report.images} images", "artifact")
-    _number_columns(table, "size", "max\nerror", "mean\nerror", "masks\nagree", "IoU to\nreference")
+    table = plain_table(f"Parity with {report.reference} on {report.images} images", "artifact")
+    number_columns(table, "size", "max\nerror", "mean\nerror", "masks\nagree", "IoU to\nreference")
     table.add_column("verdict", no_wrap=True)
     table.add_row(report.reference, megabytes(report.size), *("",) * 4, "reference")
     for row in report.rows:
@@ -72,10 +72,10 @@ def _agreement_table(report: ParityReport) -> Table:
 
 
 def _accuracy_table(report: ParityReport, reference: Accuracy) -> Table:
-    table = _table("Against the true masks", "artifact")
-    _number_columns(table, "person\nIoU", "drop", "worst\ndrop")
+    table = plain_table("Against the true masks", "artifact")
+    number_columns(table, "person\nIoU", "drop", "worst\ndrop")
     table.add_column("in", overflow="fold")
-    _number_columns(table, "boundary\nF", "false\nperson")
+    number_columns(table, "boundary\nF", "false\nperson")
     table.add_row(report.reference, *_accuracy_cells(reference.total, None))
     for row in report.rows:
         if row.accuracy is not None:
@@ -86,22 +86,6 @@ def _accuracy_table(report: ParityReport, reference: Accuracy) -> Table:
 def _accuracy_cells(scores: Scores, drop: IouDrop | None) -> tuple[str, ...]:
     drops = ("", "", "") if drop is None else (f"{drop.total:+.4f}", f"{drop.worst:+.4f}", drop.worst_source)
     return (_decimals(scores.person_iou), *drops, _decimals(scores.boundary_f), _percent(scores.false_person))
-
-
-def _table(title: str, first: str) -> Table:
-    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, title_style="bold")
-    table.add_column(first, overflow="fold")
-    return table
-
-
-def _number_columns(table: Table, *headings: str) -> None:
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-
-
-def megabytes(size: int) -> str:
-    """A file's size in words: 3.21 MB (10^6 bytes)."""
-    return f"{size / 1e6:.2f} MB"
 
 
 def _decimals(value: float | None) -> str:
