@@ -70,9 +70,10 @@ def _ranges(path: Path) -> tuple[QuantRanges | None, str]:
 
 
 def _ranges_facts(path: Path, ranges: QuantRanges) -> dict[str, Any]:
+    points, layers = len(ranges.activations), len(ranges.weights)
     origins = Counter(activation.origin for activation in ranges.activations.values())
     return {
-        "ranges": f"{ranges_path(path).name}, {len(ranges.activations)} activation points, {len(ranges.weights)} layers",
+        "ranges": f"{ranges_path(path).name}, {points} activation points, {layers} layers",
         "origins": [f"{count} {origin}" for origin, count in origins.most_common()],
     }
 

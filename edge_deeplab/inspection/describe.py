@@ -103,7 +103,7 @@ def operator_rows(nodes: Sequence[Node]) -> tuple[OperatorRow, ...]:
         OperatorRow(
             operator=name,
             count=len(members),
-            arithmetic=Counter(node.arithmetic for node in members),
+            arithmetic=dict(Counter(node.arithmetic for node in members)),
             multiply_adds=_total(node.multiply_adds for node in members),
             custom=custom,
         )

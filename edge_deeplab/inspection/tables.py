@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group
@@ -16,7 +16,6 @@ from edge_deeplab.inspection.verdict import Kind
 from edge_deeplab.terminal import megabytes, number_columns, plain_table
 
 _HASH = 12  # digits that tell files apart
-_NAME_WIDTH = 24  # columns that are left to the tensors' names in a narrow terminal
 _COLOURS = {Kind.INTEGER: "green", Kind.MIXED: "red", Kind.HYBRID: "yellow"}
 
 
@@ -39,7 +38,9 @@ def summary_tables(summary: ModelSummary, *, quantization: bool) -> Group:
     if summary.operators:
         parts.append(_operators(summary))
     if quantization:
-        parts.append(_quantization(summary))
+        constants = [tensor for tensor in summary.quantized if tensor.constant]
+        computed = [tensor for tensor in summary.quantized if not tensor.constant]
+        parts += [_activations(computed), _weights(constants)] if summary.quantized else [Text("Nothing is quantized.")]
     return Group(*parts)
 
 
@@ -139,30 +140,32 @@ def _operator_cells(row: OperatorRow, shown: list[Arithmetic], total: int) -> tu
     return (name, str(row.count), *counts, *cost)
 
 
-def _quantization(summary: ModelSummary) -> Table:
-    table = plain_table("Quantization parameters", "tensor")
-    table.columns[0].min_width = _NAME_WIDTH
+def _activations(tensors: Sequence[QuantizedTensor]) -> Table:
+    table = plain_table("Quantization of activations", "tensor")
     table.add_column("type", no_wrap=True)
-    number_columns(table, "scale", "zero\npoint", "channels\n(axis)", "range")
-    origins = any(tensor.origin for tensor in summary.quantized)
+    number_columns(table, "scale", "zero\npoint", "range")
+    origins = any(tensor.origin for tensor in tensors)
     if origins:
         table.add_column("origin", overflow="fold")
-    for tensor in summary.quantized:
-        table.add_row(*_quantized_cells(tensor), *((Text(tensor.origin),) if origins else ()))
-    if not summary.quantized:
-        table.add_row("none")
+    for tensor in tensors:
+        numbers = (_span(tensor.scales), _span(tensor.zero_points), _range(tensor))
+        table.add_row(Text(tensor.name), tensor.type, *numbers, *((Text(tensor.origin),) if origins else ()))
     return table
 
 
-def _quantized_cells(tensor: QuantizedTensor) -> tuple[Text | str, ...]:
-    return (
-        Text(tensor.name),
-        tensor.type,
-        _span(tensor.scales),
-        _span(tensor.zero_points),
-        "" if tensor.axis is None else f"{len(tensor.scales)} ({tensor.axis})",
-        "" if tensor.low is None or tensor.high is None else f"{tensor.low:.4g} .. {tensor.high:.4g}",
-    )
+def _weights(tensors: Sequence[QuantizedTensor]) -> Table:
+    table = plain_table("Quantization of weights and biases", "tensor")
+    table.add_column("type", no_wrap=True)
+    number_columns(table, "channels\n(axis)", "scale", "zero\npoint", "range")
+    for tensor in tensors:
+        channels = "" if tensor.axis is None else f"{len(tensor.scales)} ({tensor.axis})"
+        numbers = (_span(tensor.scales), _span(tensor.zero_points), _range(tensor))
+        table.add_row(Text(tensor.name), tensor.type, channels, *numbers)
+    return table
+
+
+def _range(tensor: QuantizedTensor) -> str:
+    return "" if tensor.low is None or tensor.high is None else f"{tensor.low:.3g} .. {tensor.high:.3g}"
 
 
 def _span(numbers: tuple[float, ...]) -> str:
