@@ -26,6 +26,7 @@ from edge_deeplab.quantization.affine import (
 )
 from edge_deeplab.quantization.graph import QuantizationGraph
 from edge_deeplab.quantization.ranges import QuantRanges
+from edge_deeplab.runtime.litert import delegation
 from edge_deeplab.runtime.native_log import without_info_lines
 from edge_deeplab.runtime.tflite_file import TfliteGraph
 from edge_deeplab.spec import IoType
@@ -103,17 +104,11 @@ def check_delegation(int8_data: bytes) -> None:
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ConversionError(f"LiteRT refuses the int8 file that was written: {error}") from error
-    nodes = interpreter._get_ops_details()
-    parts = [node for node in nodes if node["op_name"] == "DELEGATE"]
-    operators = [node for node in nodes if node["op_name"] != "DELEGATE"]
-    end = operators.pop() if operators[-1]["op_name"] == "SOFTMAX" else None
-    (last,) = operators[-1]["outputs"] if end is None else end["inputs"]
-    computed = {int(index) for node in operators for index in node["outputs"]}
-    whole = (
-        len(parts) == 1 and list(parts[0]["outputs"]) == [last] and computed.isdisjoint(map(int, parts[0]["inputs"]))
-    )
-    if not whole:
-        raise ConversionError(f"XNNPACK splits the int8 file into {len(parts)} partitions, or leaves operators out")
+    share = delegation(interpreter)
+    if share.partitions != 1 or share.left not in ((), ("SOFTMAX",)):
+        raise ConversionError(
+            f"XNNPACK splits the int8 file into {share.partitions} partitions, or leaves operators out"
+        )
 
 
 def check_execution(

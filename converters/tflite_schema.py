@@ -10,8 +10,8 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from edge_deeplab.errors import ModelFileError
+from edge_deeplab.runtime.tflite_file import IDENTIFIER, builtin_code, operator_name
 
-_IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16  # bytes; the schema's force_align of Buffer.data, which the generated Python writer forgets
 
 
@@ -21,7 +21,7 @@ def read_model(data: bytes) -> Any:
     Raises:
         ModelFileError: the bytes are no TFLite file, or are truncated.
     """
-    if data[4:8] != _IDENTIFIER:
+    if data[4:8] != IDENTIFIER:
         raise ModelFileError("the data is no TFLite file: convert the checkpoint again")
     try:
         model = schema.ModelT.InitFromPackedBuf(data, 0)
@@ -42,20 +42,20 @@ def write_model(model: Any) -> bytes:
     _drop_unused_buffers(model)
     model.buffers = [_AlignedBuffer(buffer.data) for buffer in model.buffers]
     builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
 
 
 def op_name(model: Any, operator: Any) -> str:
-    """The builtin operator's name in the schema: "CONV_2D". Custom operators are "CUSTOM"."""
-    return _op_names()[_builtin_code(model.operatorCodes[operator.opcodeIndex])]
+    """An operator's name: the schema's word ("CONV_2D"), or a custom operator's own."""
+    return operator_name(model.operatorCodes[operator.opcodeIndex])
 
 
 def op_index(model: Any, name: str, version: int) -> int:
     """The index of an operator code in the model, added where it is not there yet."""
     code = getattr(schema.BuiltinOperator, name)
     for index, existing in enumerate(model.operatorCodes):
-        if _builtin_code(existing) == code and existing.version == version:
+        if builtin_code(existing) == code and existing.version == version:
             return index
     added = schema.OperatorCodeT()
     added.builtinCode, added.deprecatedBuiltinCode, added.version = code, min(code, 127), version
@@ -86,14 +86,6 @@ def new_buffer(model: Any, values: NDArray[Any]) -> int:
 
 def _shape(tensor: Any) -> tuple[int, ...]:
     return () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
-
-
-def _builtin_code(code: Any) -> int:
-    return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
-
-
-def _op_names() -> dict[int, str]:
-    return {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
 
 
 def _drop_unused_buffers(model: Any) -> None:

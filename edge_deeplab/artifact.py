@@ -73,10 +73,24 @@ def load_artifact(path: Path) -> Artifact:
     Raises:
         ModelFileError: no sidecar, one that cannot be read, or one of another file (the hash differs).
     """
+    artifact = read_sidecar(path)
+    if sha256(path) != artifact.sha256:
+        raise ModelFileError(
+            f"{artifact.sidecar} does not belong to {path.name} (the hash differs): convert the model again"
+        )
+    return artifact
+
+
+def read_sidecar(path: Path) -> Artifact:
+    """Read the sidecar of ``path``, whichever file it speaks of: who uses the file calls :func:`load_artifact`.
+
+    Raises:
+        ModelFileError: no sidecar, or one that cannot be read.
+    """
     sidecar = sidecar_path(path)
     try:
         values = json.loads(sidecar.read_text())
-        artifact = Artifact(
+        return Artifact(
             path=path,
             spec=ModelSpec.from_dict(values["spec"]),
             target=Target.parse(values["target"]),
@@ -90,6 +104,3 @@ def load_artifact(path: Path) -> Artifact:
         raise ModelFileError(f"{path} has no readable sidecar {sidecar.name}: convert the model again") from error
     except (ValueError, KeyError, TypeError, SpecError) as error:
         raise ModelFileError(f"{sidecar} is not a sidecar of this version: convert the model again") from error
-    if sha256(path) != artifact.sha256:
-        raise ModelFileError(f"{sidecar} does not belong to {path.name} (the hash differs): convert the model again")
-    return artifact

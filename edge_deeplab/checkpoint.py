@@ -19,6 +19,7 @@ from edge_deeplab.files import sha256, write_bytes
 from edge_deeplab.spec import ModelSpec
 
 _KEY = "edge_deeplab"
+_STORED = {"F16": "float16", "F32": "float32", "I64": "int64"}  # safetensors' words for what a checkpoint holds
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,25 @@ def load_checkpoint(path: Path) -> Checkpoint:
         sha256=sha256(path),
         notes=header.get("notes", {}),
     )
+
+
+def stored_tensors(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Name of each tensor in a checkpoint to its element type as it is stored ("float16") and its shape.
+
+    Raises:
+        CheckpointError: missing, or truncated.
+        MissingExtraError: safetensors is not installed.
+    """
+    safetensors = _safetensors()
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            views = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            return {
+                name: (_STORED.get(view.get_dtype(), view.get_dtype().lower()), tuple(view.get_shape()))
+                for name, view in views.items()
+            }
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a checkpoint, or is truncated ({error}): get a fresh copy") from error
 
 
 class _Safetensors:

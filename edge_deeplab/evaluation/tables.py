@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +13,7 @@ from edge_deeplab.evaluation.metrics import BOUNDARY_TOLERANCE
 from edge_deeplab.evaluation.parity import ParityReport, ParityRow
 from edge_deeplab.evaluation.scores import Scores
 from edge_deeplab.evaluation.verdict import Accuracy, IouDrop
+from edge_deeplab.terminal import megabytes, number_columns, plain_table
 
 if TYPE_CHECKING:  # they import torch, and tables of a converted file are printed without it
     from edge_deeplab.quantization.mixed_precision import MixedPrecision
@@ -24,9 +24,9 @@ _NOTHING = "-"
 
 def evaluation_table(evaluation: Evaluation, *, title: str) -> Table:
     """One row for each source, and the total."""
-    table = _table(title, "source")
+    table = plain_table(title, "source")
     table.caption = f"{evaluation.runtime}. Boundary F within {BOUNDARY_TOLERANCE:.1%} of the diagonal."
-    _number_columns(table, "images", "person\nIoU", "mIoU", "boundary\nF", "false\nperson")
+    number_columns(table, "images", "person\nIoU", "mIoU", "boundary\nF", "false\nperson")
     for source, scores in evaluation.sources.items():
         table.add_row(source or "(all)", *_score_cells(scores))
     table.add_section()
@@ -60,8 +60,8 @@ def parity_tables(report: ParityReport) -> Group:
 
 
 def _agreement_table(report: ParityReport) -> Table:
-    table = _table(f"Parity with {report.reference} on {report.images} images", "artifact")
-    _number_columns(table, "size", "max\nerror", "mean\nerror", "masks\nagree", "IoU to\nreference")
+    table = plain_table(f"Parity with {report.reference} on {report.images} images", "artifact")
+    number_columns(table, "size", "max\nerror", "mean\nerror", "masks\nagree", "IoU to\nreference")
     table.add_column("verdict", no_wrap=True)
     table.add_row(report.reference, megabytes(report.size), *("",) * 4, "reference")
     for row in report.rows:
@@ -84,10 +84,10 @@ def _verdict_cell(row: ParityRow) -> str:
 
 
 def _accuracy_table(report: ParityReport, reference: Accuracy) -> Table:
-    table = _table("Against the true masks", "artifact")
-    _number_columns(table, "person\nIoU", "drop", "worst\ndrop")
+    table = plain_table("Against the true masks", "artifact")
+    number_columns(table, "person\nIoU", "drop", "worst\ndrop")
     table.add_column("in", overflow="fold")
-    _number_columns(table, "boundary\nF", "false\nperson")
+    number_columns(table, "boundary\nF", "false\nperson")
     table.add_row(report.reference, *_accuracy_cells(reference.total, None))
     for row in report.rows:
         if row.accuracy is not None:
@@ -102,9 +102,9 @@ def _accuracy_cells(scores: Scores, drop: IouDrop | None) -> tuple[str, ...]:
 
 def sensitivity_table(sensitivity: Sensitivity, *, count: int) -> Table:
     """The layers that do most harm alone, the worst first, and all of them together. SQNR in dB: high is good."""
-    table = _table(f"The {count} layers that do most harm, on {sensitivity.images} images", "only this layer in int8")
-    _number_columns(table, "mean\nerror", "masks\nagree")
-    _number_columns(table, "weights\ndB", "output\ndB", "both\ndB", "clipped", "accum.\ndB")
+    table = plain_table(f"The {count} layers that do most harm, on {sensitivity.images} images", "only this layer in int8")
+    number_columns(table, "mean\nerror", "masks\nagree")
+    number_columns(table, "weights\ndB", "output\ndB", "both\ndB", "clipped", "accum.\ndB")
     for layer in sensitivity.worst(count):
         ratios = [f"{ratio:.1f}" for ratio in (layer.by_weights, layer.by_activation, layer.added)]
         table.add_row(
@@ -117,9 +117,9 @@ def sensitivity_table(sensitivity: Sensitivity, *, count: int) -> Table:
 
 def mixed_precision_table(mixed: MixedPrecision) -> Table:
     """What each further layer in more than 8 bits wins back."""
-    table = _table("Mixed precision: these layers wider, all others in int8", "wider, with those above it")
-    _number_columns(table, "mean error\nin float", "masks\nagree", "bytes\nmore")
-    _number_columns(table, "mean error\nin int16", "masks\nagree")
+    table = plain_table("Mixed precision: these layers wider, all others in int8", "wider, with those above it")
+    number_columns(table, "mean error\nin float", "masks\nagree", "bytes\nmore")
+    number_columns(table, "mean error\nin int16", "masks\nagree")
     table.add_row("none", *_effect_cells(mixed.int8))
     for step in mixed.steps:
         table.add_row(step.layer, *_effect_cells(step.in_float), f"{step.more_bytes:,}", *_effect_cells(step.in_int16))
@@ -128,22 +128,6 @@ def mixed_precision_table(mixed: MixedPrecision) -> Table:
 
 def _effect_cells(effect: Effect) -> tuple[str, str]:
     return f"{effect.mean_error:.5f}", f"{effect.mask_agreement:.3%}"
-
-
-def _table(title: str, first: str) -> Table:
-    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, title_style="bold")
-    table.add_column(first, overflow="fold")
-    return table
-
-
-def _number_columns(table: Table, *headings: str) -> None:
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-
-
-def megabytes(size: int) -> str:
-    """A file's size in words: 3.21 MB (10^6 bytes)."""
-    return f"{size / 1e6:.2f} MB"
 
 
 def _decimals(value: float | None) -> str:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import cv2
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from edge_deeplab.errors import ModelFileError
 from edge_deeplab.runtime.contract import check_pixels, check_probabilities, class_names, plural_threads, thread_count
+from edge_deeplab.runtime.litert import LITERT, delegation, open_interpreter
 from edge_deeplab.runtime.native_log import without_info_lines
 from edge_deeplab.runtime.tflite_file import read_bytes
 
@@ -48,7 +47,7 @@ class TfliteSession:
         content = read_bytes(path)
         count = thread_count(threads)
         with without_info_lines():
-            interpreter = _interpreter(path, content, count)
+            interpreter = open_interpreter(path, content, count)
         source = _image(path, "input", interpreter.get_input_details())
         target = _image(path, "output", interpreter.get_output_details())
         if source.channels != 3:
@@ -58,9 +57,10 @@ class TfliteSession:
         self._input, self._output = source.index, target.index
         self._encode, self._decode = _encoder(source), _decoder(target, path)
         self._interpreter = interpreter
-        self.partitions, self.fully_delegated = _delegation(interpreter, source.index, target.index)
+        share = delegation(interpreter)
+        self.partitions, self.fully_delegated = share.partitions, share.complete
         kernels = "XNNPACK" if self.partitions else "builtin kernels"
-        self.runtime = f"LiteRT {version('ai-edge-litert')}, {kernels}, {plural_threads(count)}"
+        self.runtime = f"{LITERT}, {kernels}, {plural_threads(count)}"
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """RGB uint8 (height, width, 3) -> probabilities, float32 (rows, columns, classes); see Session.run."""
@@ -85,28 +85,6 @@ class TfliteSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _interpreter(path: Path, content: bytes, threads: int) -> Any:
-    try:
-        # From memory, not by path: only then does LiteRT verify the flatbuffer. A truncated file that is mapped
-        # crashes the process.
-        interpreter = Interpreter(model_content=content, num_threads=threads)
-    except (ValueError, RuntimeError) as error:
-        raise ModelFileError(
-            f"{path} is truncated or damaged, or has an unknown operator ({_one_line(error)}): convert the model again"
-        ) from error
-    try:
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise ModelFileError(
-            f"{path} cannot be executed by LiteRT with XNNPACK ({_one_line(error)}): convert the model again"
-        ) from error
-    return interpreter
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 @dataclass(frozen=True)
@@ -179,18 +157,3 @@ def _decoder(image: _Image, path: Path) -> Callable[[NDArray[Any]], NDArray[np.f
         return values
 
     return dequantize
-
-
-def _delegation(interpreter: Any, source: int, target: int) -> tuple[int, bool]:
-    """(parts delegated to XNNPACK, the whole graph is one of them)."""
-    # The list holds every original operator, and behind them one DELEGATE for each part that replaces some of them.
-    nodes = interpreter._get_ops_details()
-    parts = [node for node in nodes if node["op_name"] == "DELEGATE"]
-    computed = {index for node in nodes if node["op_name"] != "DELEGATE" for index in node["outputs"]}
-    whole = (
-        len(parts) == 1
-        and list(parts[0]["outputs"]) == [target]
-        and source in parts[0]["inputs"]
-        and computed.isdisjoint(parts[0]["inputs"])
-    )
-    return len(parts), whole

@@ -1,0 +1,39 @@
+"""One way to look into any model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_deeplab.errors import MissingExtraError, ModelFileError
+from edge_deeplab.inspection.summary import ModelSummary
+
+
+def inspect_file(path: Path) -> ModelSummary:
+    """Look into a TFLite file (.tflite), an ONNX file (.onnx) or a checkpoint (.safetensors).
+
+    Raises:
+        ModelFileError: missing, of an unknown kind, or truncated.
+        CheckpointError: a checkpoint that cannot be used.
+        RangesError: the ranges beside a checkpoint cannot be read.
+        MissingExtraError: a package that this kind of file needs is not installed.
+    """
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file {path}")
+    # Each reader is imported when it is asked for: the light use has only the first.
+    match path.suffix.lower():
+        case ".tflite":
+            from edge_deeplab.inspection.tflite import summarize_tflite
+
+            return summarize_tflite(path)
+        case ".onnx":
+            from edge_deeplab.inspection.onnx import summarize_onnx
+
+            return summarize_onnx(path)
+        case ".safetensors":
+            try:
+                from edge_deeplab.inspection.checkpoint import summarize_checkpoint
+            except ImportError as error:
+                raise MissingExtraError("torch", "train", f"inspecting {path.name}") from error
+            return summarize_checkpoint(path)
+        case _:
+            raise ModelFileError(f"{path} is of no known kind: give a .tflite, a .onnx or a checkpoint (.safetensors)")
