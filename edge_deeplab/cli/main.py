@@ -23,6 +23,7 @@ from edge_deeplab.errors import EdgeDeeplabError, MissingExtraError
 COMMANDS = {
     "train": "Train a network on photos with masks.",
     "evaluate": "Measure a checkpoint or a converted file on photos with masks.",
+    "quantize": "Prepare a checkpoint for int8, and write it with its ranges.",
     "convert": "Convert a checkpoint to ONNX or TFLite, and prove parity.",
     "parity": "Run the same images through several model files and compare.",
     "portrait": "Blur the background of a photo, a folder, a video or a camera.",
