@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -36,12 +36,14 @@ class Observations:
         graph: the folded network and its points.
         histograms: group name to all values of the group's points.
         means: convolution name to the mean of each channel of its input, float64, (in channels,).
+        peaks: convolution name to the largest value of each channel of its input, float64, (in channels,).
         images: how many images were run.
     """
 
     graph: QuantizationGraph
     histograms: dict[str, Histogram]
     means: dict[str, NDArray[np.float64]]
+    peaks: dict[str, NDArray[np.float64]]
     images: int
 
 
@@ -69,20 +71,25 @@ def observe(
     count, distinct = 0, set()
     for pixels in _batches(images, spec):
         with torch.no_grad():
-            observer.run(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255)
+            observer.run(network_input(pixels))
         count += len(pixels)
         distinct |= {hash(image.tobytes()) for image in pixels if image.min() < image.max()}
         progress(count)
     _require_varied(count, len(distinct))
     means = {name: total / count for name, total in observer.totals.items()}
-    return Observations(graph, observer.histograms, means, count)
+    return Observations(graph, observer.histograms, means, observer.peaks, count)
+
+
+def network_input(pixels: NDArray[np.uint8]) -> Tensor:
+    """RGB, uint8, (N, H, W, 3) -> float32, (N, 3, H, W), in [0, 1]."""
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
 
 
 def ranges_from(
     observations: Observations,
     *,
     checkpoint_sha256: str,
-    observer: str = DEFAULT_OBSERVER,
+    observer: str | Mapping[str, str] = DEFAULT_OBSERVER,
     bias_correction: bool = True,
 ) -> QuantRanges:
     """Choose the ranges of all points by an observer, and the scales of all weights by their largest value.
@@ -90,16 +97,15 @@ def ranges_from(
     Args:
         observations: from :func:`observe`.
         checkpoint_sha256: the checkpoint that the network was loaded from.
-        observer: a name of :data:`edge_deeplab.quantization.observers.OBSERVERS`.
+        observer: a name of :data:`edge_deeplab.quantization.observers.OBSERVERS`, or such a name for each sharing
+            group without fixed parameters (:func:`calibration.choose.best_observers`).
         bias_correction: take back in the biases what the rounded weights add on average.
 
     Raises:
         RangesError: a point that saw nothing but zeros, or values that are not finite.
         SpecError: no such observer.
     """
-    choose = observer_named(observer)
     graph = observations.graph
-    origin = f"observed: {observer} over {observations.images} images"
     activations: dict[str, ActivationRange] = {}
     for group, points in graph.groups().items():
         seen = observations.histograms[group]
@@ -108,7 +114,9 @@ def ranges_from(
         if fixed is not None:
             shared = ActivationRange(fixed, fixed.low, fixed.high, f"fixed: {_FIXED_ORIGINS.get(group, 'tied to it')}")
         else:
-            shared = activation_range(*choose(seen), (seen.low, seen.high), origin, group)
+            name = observer if isinstance(observer, str) else observer[group]
+            origin = f"observed: {name} over {observations.images} images"
+            shared = activation_range(*observer_named(name)(seen), (seen.low, seen.high), origin, group)
         activations |= {point.name: shared for point in points}
     return QuantRanges(
         checkpoint_sha256=checkpoint_sha256,
@@ -152,14 +160,15 @@ class _Observing(fx.Interpreter):
         self._convolutions = {convolution.node: convolution.name for convolution in graph.convolutions}
         self.histograms: dict[str, Histogram] = {}
         self.totals: dict[str, NDArray[np.float64]] = {}
+        self.peaks: dict[str, NDArray[np.float64]] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         if n.name in self._convolutions:
             (given, *_), _ = self.fetch_args_kwargs_from_env(n)
             assert isinstance(given, Tensor)
-            total = given.double().mean((2, 3)).sum(0).numpy()
             name = self._convolutions[n.name]
-            self.totals[name] = self.totals.get(name, 0.0) + total
+            self.totals[name] = self.totals.get(name, 0.0) + given.double().mean((2, 3)).sum(0).numpy()
+            self.peaks[name] = np.maximum(self.peaks.get(name, -np.inf), given.amax((0, 2, 3)).double().numpy())
         result = super().run_node(n)
         group = self._groups.get(n.name)
         if group is not None:

@@ -23,6 +23,7 @@ from edge_deeplab.errors import EdgeDeeplabError, MissingExtraError
 COMMANDS = {
     "train": "Train a network on photos with masks.",
     "evaluate": "Measure a checkpoint or a converted file on photos with masks.",
+    "quantize": "Prepare a checkpoint for int8, and write it with its ranges.",
     "convert": "Convert a checkpoint to ONNX or TFLite, and prove parity.",
     "inspect": "Show what is inside a checkpoint or a model file: integers or floats, costs, ranges.",
     "sensitivity": "Show which layers of a checkpoint int8 hurts, and what to do about it.",

@@ -131,6 +131,14 @@ class QuantizationGraph:
         assert isinstance(module, nn.Conv2d)
         return module
 
+    def rectifier(self, convolution: Convolution) -> nn.Module:
+        """The rectifier that is fused into a convolution; ``nn.Identity`` where there is none."""
+        (node,) = (point.node for point in self.points if point.name == convolution.output)
+        if node == convolution.node:
+            return nn.Identity()
+        (path,) = (str(traced.target) for traced in self.module.graph.nodes if traced.name == node)
+        return self.module.get_submodule(path)
+
     def require(self, ranges: QuantRanges) -> None:
         """Check that ranges fit this network.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,15 +16,6 @@ from edge_deeplab.quantization.affine import quantize_weights
 from edge_deeplab.quantization.ranges import QuantRanges, WeightRange
 from edge_deeplab.quantization.simulate import simulate
 from edge_deeplab.spec import ModelSpec
-
-
-@pytest.fixture(scope="module")
-def pictures() -> list[NDArray[np.uint8]]:
-    random = np.random.default_rng(3)
-    return [
-        cv2.resize(random.integers(0, 256, (5, 5, 3), dtype=np.uint8), (96, 96), interpolation=cv2.INTER_CUBIC)
-        for _ in range(8)
-    ]
 
 
 @pytest.fixture(scope="module")

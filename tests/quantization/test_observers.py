@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edge_deeplab.quantization.affine import affine_from_range, dequantize, quantize
-from edge_deeplab.quantization.observers import Histogram, Percentile, mean_squared_error, min_max
+from edge_deeplab.quantization.observers import OBSERVERS, Histogram, Percentile, entropy, mean_squared_error, min_max
 
 values = arrays.arrays(np.float32, st.integers(1, 50), elements=st.floats(-1000, 1000, width=32, allow_subnormal=False))
 
@@ -67,3 +67,32 @@ def test_mean_squared_error_finds_a_better_interval_than_all_values() -> None:
 def test_mean_squared_error_keeps_a_range_that_is_fully_used() -> None:
     seen = Histogram.of(np.linspace(0, 6, 10_000).astype(np.float32))
     assert mean_squared_error(seen) == pytest.approx((0.0, 6.0), abs=0.01)
+
+
+@given(values.filter(lambda seen: np.ptp(seen) > 1e-3), st.sampled_from(list(OBSERVERS)))
+def test_every_observer_gives_an_interval_that_int8_can_cover(a: np.ndarray, name: str) -> None:
+    low, high = OBSERVERS[name](Histogram.of(a))
+    assert min(a.min(), 0) <= low <= high <= max(a.max(), 0)
+    if low < 0 or high > 0:
+        affine_from_range(low, high)
+
+
+def test_entropy_cuts_a_thin_tail_and_keeps_the_bulk() -> None:
+    """Nearly everything lies in [0, 2]: levels up to 30 would be wasted on one value in ten thousand."""
+    random = np.random.default_rng(0)
+    data = np.concatenate([np.abs(random.normal(0, 0.6, 200_000)), np.linspace(3, 30, 20)]).astype(np.float32)
+    low, high = entropy(Histogram.of(data))
+    assert low == 0
+    assert 1.5 < high < 10
+
+
+def test_entropy_keeps_a_range_that_is_fully_used() -> None:
+    seen = Histogram.of(np.linspace(-3, 6, 100_000).astype(np.float32))
+    assert entropy(seen) == pytest.approx((-3.0, 6.0), abs=0.2)
+
+
+def test_the_zeros_of_a_rectifier_do_not_drown_the_rest_in_the_entropy() -> None:
+    random = np.random.default_rng(1)
+    data = np.abs(random.normal(0, 1, 100_000)).astype(np.float32)
+    rectified = np.concatenate([data, np.zeros(5_000_000, np.float32)])
+    assert entropy(Histogram.of(rectified)) == pytest.approx(entropy(Histogram.of(data)), rel=0.1)

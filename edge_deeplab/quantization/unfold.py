@@ -1,0 +1,62 @@
+"""A folded network back into the form of a checkpoint: with BatchNorm layers that do nothing."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+from edge_deeplab.models.deeplab import DeepLab, build_network
+from edge_deeplab.models.layers import ConvBNAct
+from edge_deeplab.quantization.fold import fold_batchnorm
+from edge_deeplab.quantization.graph import QuantizationGraph
+from edge_deeplab.spec import NetworkSpec
+
+_WRAPPER = "network."  # of the traced module, which has the last activation around the network
+
+
+def unfold_batchnorm(folded: DeepLab) -> DeepLab:
+    """Give a folded network the layers of a trained one, so that it can be saved, loaded and converted like any other.
+
+    Each convolution loses its bias to a BatchNorm with mean 0, weight 1 and variance 1 - eps, whose factor
+    1 / sqrt(var + eps) differs from 1 by less than half of float32's last bit: folding the result again gives every
+    weight and bias back as it was.
+
+    Args:
+        folded: from :func:`edge_deeplab.quantization.fold.fold_batchnorm`; left as it is.
+
+    Returns:
+        A copy in eval mode with the parameters of :func:`edge_deeplab.models.deeplab.build_network`.
+    """
+    network = copy.deepcopy(folded).eval()
+    for layer in network.modules():
+        if isinstance(layer, ConvBNAct) and isinstance(layer.bn, nn.Identity):
+            layer.bn = _carrier(layer.conv)
+            layer.conv.bias = None
+    return network
+
+
+def network_of(graph: QuantizationGraph, spec: NetworkSpec) -> DeepLab:
+    """The network whose quantization graph this is, its layers changed or not.
+
+    Args:
+        graph: of a network of this specification.
+        spec: the layers.
+
+    Returns:
+        A network in eval mode; ``quantization_graph`` of it has the weights and biases of ``graph``, bit for bit.
+    """
+    folded = fold_batchnorm(build_network(spec))
+    folded.load_state_dict({name.removeprefix(_WRAPPER): value for name, value in graph.module.state_dict().items()})
+    return unfold_batchnorm(folded)
+
+
+@torch.no_grad()
+def _carrier(conv: nn.Conv2d) -> nn.BatchNorm2d:
+    assert conv.bias is not None
+    bn = nn.BatchNorm2d(conv.out_channels, dtype=conv.weight.dtype).eval()
+    assert bn.running_var is not None
+    bn.running_var.fill_(1 - bn.eps)
+    bn.bias.copy_(conv.bias)
+    return bn
