@@ -102,7 +102,9 @@ def _accuracy_cells(scores: Scores, drop: IouDrop | None) -> tuple[str, ...]:
 
 def sensitivity_table(sensitivity: Sensitivity, *, count: int) -> Table:
     """The layers that do most harm alone, the worst first, and all of them together. SQNR in dB: high is good."""
-    table = plain_table(f"The {count} layers that do most harm, on {sensitivity.images} images", "only this layer in int8")
+    table = plain_table(
+        f"The {count} layers that do most harm, on {sensitivity.images} images", "only this layer in int8"
+    )
     number_columns(table, "mean\nerror", "masks\nagree")
     number_columns(table, "weights\ndB", "output\ndB", "both\ndB", "clipped", "accum.\ndB")
     for layer in sensitivity.worst(count):
