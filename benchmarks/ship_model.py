@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from converters import tflite, tflite_int8
@@ -28,7 +29,8 @@ from edge_deeplab.evaluation.scores import Scores
 from edge_deeplab.evaluation.tables import evaluation_table
 from edge_deeplab.files import sha256
 from edge_deeplab.models.loading import load_network
-from edge_deeplab.quantization.graph import quantization_graph
+from edge_deeplab.quantization.affine import quantize_weights
+from edge_deeplab.quantization.graph import QuantizationGraph, quantization_graph
 from edge_deeplab.quantization.ranges import QuantRanges, load_ranges, ranges_path, save_ranges
 from edge_deeplab.quantization.unfold import network_of, on_int8_grid
 from edge_deeplab.runtime.opening import open_session
@@ -113,9 +115,18 @@ def _on_grid(source: Path, path: Path) -> tuple[QuantRanges, Mapping[str, Any]]:
     graph = on_int8_grid(quantization_graph(network, loaded.spec.network.num_classes), ranges)
     weights = {name: value.numpy() for name, value in network_of(graph, loaded.spec.network).state_dict().items()}
     save_checkpoint(path, loaded.spec, weights, notes=loaded.notes, half=True)
+    _require_same_integers(graph, quantization_graph(load_network(path)[0], loaded.spec.network.num_classes), ranges)
     written = replace(ranges, checkpoint_sha256=sha256(path))
     save_ranges(ranges_path(path), written)
     return written, loaded.notes
+
+
+def _require_same_integers(trained: QuantizationGraph, stored: QuantizationGraph, ranges: QuantRanges) -> None:
+    for layer in trained.convolutions:
+        scales = ranges.weight(layer.name).array()
+        before, after = (quantize_weights(g.conv(layer).weight.detach().numpy(), scales, 0) for g in (trained, stored))
+        if not np.array_equal(before, after):
+            raise SystemExit(f"half precision changes integers of {layer.name}: store this checkpoint in float32")
 
 
 def _evaluate(model: Path, data: Path) -> Evaluation:

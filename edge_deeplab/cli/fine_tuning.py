@@ -18,7 +18,7 @@ def fine_tune(
     out: Path,
     recipe: Mapping[str, Any],
     *,
-    distillation: float,
+    distillation: float | None = None,
     resume: bool,
     devices: int = 1,
     accelerator: str = "auto",
@@ -30,7 +30,7 @@ def fine_tune(
         splits: training and validation data.
         out: folder of the run.
         recipe: settings of TrainingConfig that differ from the fine-tune's own.
-        distillation: share of the loss against the parent's probabilities.
+        distillation: share of the loss against the parent's probabilities; None: as the fine-tune has it.
         resume, devices, accelerator: as for training.
     """
     from dataclasses import replace
@@ -41,7 +41,9 @@ def fine_tune(
     from edge_deeplab.training.quantization_aware import FINE_TUNING, QuantizationAwareConfig, train_quantized
     from edge_deeplab.training.run import check_run
 
-    config = QuantizationAwareConfig(training=replace(FINE_TUNING, **recipe), distillation=distillation)
+    config = QuantizationAwareConfig(training=replace(FINE_TUNING, **recipe))
+    if distillation is not None:
+        config = replace(config, distillation=distillation)
     network, loaded = load_network(parent)
     check_run(loaded.spec, *splits, out, config.training, resume=resume, devices=devices)
     with image_progress("observing where the ranges start") as progress:

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_deeplab.cli.options import refuse_options
 from edge_deeplab.quantization.observers import BEST, OBSERVERS
 
 if TYPE_CHECKING:
     from calibration.ptq import PtqMethods
 
 
+_PTQ_ONLY = (
+    *("calibration", "observer", "equalize", "adaround", "no_bias_correction"),
+    *("calibration_split", "calibration_images"),
+)
+_QAT_ONLY = ("data", "train_split", "val_split", "epochs", "lr", "batch_size", "resume")
+
+
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--method", type=click.Choice(["ptq"]), required=True, help="ptq: after training, with photos alone.")
+@click.option(
+    "--method",
+    type=click.Choice(["ptq", "qat"]),
+    required=True,
+    help="ptq: after training, with photos alone. qat: by a short training, with photos and masks.",
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the checkpoint and its ranges.")
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path),
-    required=True,
-    help="Folder of photos, or a data set, to observe the activations on.",
+    help="ptq: folder of photos, or a data set, to observe the activations on.",
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the checkpoint and its ranges.")
 @click.option(
     "--observer",
     type=click.Choice([*OBSERVERS, BEST]),
@@ -35,21 +48,52 @@ if TYPE_CHECKING:
 @click.option("--no-bias-correction", is_flag=True, help="Leave the biases as they are.")
 @click.option("--calibration-split", help="Split of --calibration; the training split if it has one.")
 @click.option("--calibration-images", default=128, show_default=True, help="How many of them.")
-@click.option("--seed", default=0, show_default=True, help="Of the positions that --adaround looks at.")
+@click.option("--data", type=click.Path(path_type=Path), help="qat: photos with masks, as for train.")
+@click.option("--train-split", default="train", show_default=True, help="qat: split that is learned.")
+@click.option("--val-split", default="val", show_default=True, help="qat: split that the best epoch is chosen by.")
+@click.option("--epochs", type=click.IntRange(min=1), help="qat: 3.")
+@click.option("--lr", type=float, help="qat: learning rate of the head: 1e-4.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="qat: 16.")
+@click.option("--resume", is_flag=True, help="qat: continue the run in --out.")
+@click.option("--seed", default=1, show_default=True, help="Of the positions of --adaround; of the training.")
+@click.pass_context
 def command(
+    context: click.Context,
     checkpoint: Path,
     method: str,
-    calibration: Path,
     out: Path,
+    calibration: Path | None,
     observer: str,
     equalize: bool,
     adaround: bool,
     no_bias_correction: bool,
     calibration_split: str | None,
     calibration_images: int,
+    data: Path | None,
+    train_split: str,
+    val_split: str,
+    epochs: int | None,
+    lr: float | None,
+    batch_size: int | None,
+    resume: bool,
     seed: int,
 ) -> None:
-    """Quantize CHECKPOINT: write OUT/NAME.safetensors and OUT/NAME.ranges.json, which ``convert`` takes as they are."""
+    """Quantize CHECKPOINT: write a checkpoint with its ranges into OUT, which ``convert`` takes as they are.
+
+    --method qat is ``train --qat``, which has every setting of a training.
+    """
+    if method == "qat":
+        refuse_options(context, _PTQ_ONLY, "goes with --method ptq")
+        if data is None:
+            raise click.UsageError("--method qat needs --data: photos with masks")
+        given = {"epochs": epochs, "learning_rate": lr, "batch_size": batch_size, "seed": seed}
+        recipe = {name: value for name, value in given.items() if value is not None}
+        _qat(checkpoint, out, data, (train_split, val_split), recipe, resume=resume)
+        return
+    refuse_options(context, _QAT_ONLY, "goes with --method qat")
+    if calibration is None:
+        raise click.UsageError("--method ptq needs --calibration: a folder of photos")
+
     from edge_deeplab.extras import require_extra
 
     require_extra("train", "quantizing", "torch", "safetensors")
@@ -66,6 +110,22 @@ def command(
     )
     written = _ptq(checkpoint, out, methods, calibration, calibration_split, calibration_images)
     click.echo(f"Wrote {written} and its ranges. Next: edge-deeplab convert {written} --target tflite-int8 --out DIR")
+
+
+def _qat(
+    checkpoint: Path, out: Path, data: Path, splits: tuple[str, str], recipe: Mapping[str, Any], *, resume: bool
+) -> None:
+    """Quantize by training, with the checkpoint's own classes."""
+    from edge_deeplab.extras import require_extra
+
+    require_extra("train", "quantizing", "lightning", "torch", "safetensors")
+
+    from edge_deeplab.checkpoint import load_checkpoint
+    from edge_deeplab.cli.fine_tuning import fine_tune
+    from edge_deeplab.cli.training_data import open_splits
+
+    classes = load_checkpoint(checkpoint).spec.classes
+    fine_tune(checkpoint, open_splits(data, *splits, classes, skip_bad=False), out, recipe, resume=resume)
 
 
 def _ptq(checkpoint: Path, out: Path, methods: PtqMethods, calibration: Path, split: str | None, count: int) -> Path:

@@ -7,6 +7,10 @@ from typing import Any
 
 import click
 
+from edge_deeplab.cli.options import refuse_options
+
+_OF_THE_NETWORK = ("init", "input_size", "width", "output_stride", "head_channels", "freeze_epochs")
+
 
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
@@ -111,7 +115,7 @@ def command(
     recipe = {name: value for name, value in settings.items() if value is not None}
     names = tuple(name.strip() for name in classes.split(","))
     if parent is not None:
-        _refuse_network_options(context)
+        refuse_options(context, _OF_THE_NETWORK, "does not go with --qat: the checkpoint says it")
         fine_tune(
             parent,
             open_splits(data, train_split, val_split, names, skip_bad=skip_bad),
@@ -152,15 +156,3 @@ def command(
         accelerator=accelerator,
     )
     click.echo(f"Wrote {checkpoint}. Next: edge-deeplab convert {checkpoint} --target tflite-int8 --out DIR")
-
-
-_NETWORK_OPTIONS = ("init", "input_size", "width", "output_stride", "head_channels", "freeze_epochs")
-
-
-def _refuse_network_options(context: click.Context) -> None:
-    """With --qat the network is the checkpoint's: an option that would be ignored is refused."""
-    from click.core import ParameterSource
-
-    for name in _NETWORK_OPTIONS:
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            raise click.UsageError(f"--{name.replace('_', '-')} does not go with --qat: the checkpoint says it")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import torch
 from torch import nn
 
 from edge_deeplab.models.deeplab import DeepLab, build_network
 from edge_deeplab.models.layers import ConvBNAct
+from edge_deeplab.quantization.affine import dequantize_weights, quantize_weights
 from edge_deeplab.quantization.fold import fold_batchnorm
 from edge_deeplab.quantization.graph import QuantizationGraph
+from edge_deeplab.quantization.ranges import QuantRanges
 from edge_deeplab.spec import NetworkSpec
 
 _WRAPPER = "network."  # of the traced module, which has the last activation around the network
@@ -50,6 +53,26 @@ def network_of(graph: QuantizationGraph, spec: NetworkSpec) -> DeepLab:
     folded = fold_batchnorm(build_network(spec))
     folded.load_state_dict({name.removeprefix(_WRAPPER): value for name, value in graph.module.state_dict().items()})
     return unfold_batchnorm(folded)
+
+
+def on_int8_grid(graph: QuantizationGraph, ranges: QuantRanges) -> QuantizationGraph:
+    """Replace every weight by the number that its integer stands for.
+
+    Args:
+        graph: the folded network; left as it is.
+        ranges: of this network.
+
+    Returns:
+        The graph with other weights. They are rounded to the same integers again, and those survive storing the
+        weights in half precision.
+    """
+    module = copy.deepcopy(graph.module)
+    for layer in graph.convolutions:
+        scales, conv = ranges.weight(layer.name).array(), module.get_submodule(layer.module)
+        assert isinstance(conv, nn.Conv2d)
+        integers = quantize_weights(conv.weight.detach().numpy(), scales, 0)
+        conv.weight.data.copy_(torch.from_numpy(dequantize_weights(integers, scales, 0)))
+    return replace(graph, module=module)
 
 
 @torch.no_grad()

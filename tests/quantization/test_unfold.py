@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from calibration.collect import collect_ranges
+from calibration.images import bundled_calibration
 from edge_deeplab.checkpoint import save_checkpoint
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.models.layers import ConvBNAct
 from edge_deeplab.models.loading import load_network
 from edge_deeplab.quantization.affine import dequantize_weights, quantize_weights, symmetric_scales
 from edge_deeplab.quantization.fold import fold_batchnorm
-from edge_deeplab.quantization.unfold import unfold_batchnorm
+from edge_deeplab.quantization.graph import quantization_graph
+from edge_deeplab.quantization.unfold import network_of, on_int8_grid, unfold_batchnorm
 from edge_deeplab.spec import ModelSpec
 
 
@@ -69,3 +72,18 @@ def test_integers_survive_the_checkpoint(
         weight = back.get_submodule(name).weight
         assert isinstance(weight, torch.Tensor)
         assert np.array_equal(quantize_weights(weight.detach().numpy(), scales, 0), integers), name
+
+
+def test_a_network_on_its_grid_keeps_its_integers_in_half_precision(
+    small_network: DeepLab, small_spec: ModelSpec, tmp_path: Path
+) -> None:
+    graph = quantization_graph(small_network, 1)
+    ranges = collect_ranges(small_network, small_spec, list(bundled_calibration(4)), checkpoint_sha256="ab")
+    network = network_of(on_int8_grid(graph, ranges), small_spec.network)
+    save_checkpoint(tmp_path / "grid.safetensors", small_spec, arrays(network), half=True)
+    back = quantization_graph(load_network(tmp_path / "grid.safetensors")[0], 1)
+    for layer in graph.convolutions:
+        scales = ranges.weight(layer.name).array()
+        before, after = (quantize_weights(one.conv(layer).weight.detach().numpy(), scales, 0) for one in (graph, back))
+        assert np.array_equal(before, after), layer.name
+        assert torch.equal(graph.conv(layer).bias, back.conv(layer).bias), layer.name  # type: ignore[arg-type]

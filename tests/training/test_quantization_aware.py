@@ -150,6 +150,31 @@ def test_what_cannot_work_is_refused_in_a_line(
     assert not (tmp_path / "run").exists()
 
 
+def test_quantize_by_training_is_the_same_thing(made_persons: Path, small_checkpoint: Path, tmp_path: Path) -> None:
+    words = ["quantize", str(small_checkpoint), "--method", "qat", "--data", str(made_persons), "--out", str(tmp_path)]
+    assert run([*words, "--epochs", "1", "--batch-size", "8"]) == 0
+    loaded = load_checkpoint(tmp_path / "model.safetensors")
+    load_ranges(tmp_path / "model.ranges.json").require_checkpoint(loaded.sha256)
+    assert loaded.notes["quantization_aware"]["epochs"] == 1
+    assert loaded.notes["quantization_aware"]["learning_rate"] == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "message"),
+    [
+        ("qat", [], "--method qat needs --data"),
+        ("qat", ["--data", "x", "--adaround"], "--adaround goes with --method ptq"),
+        ("ptq", [], "--method ptq needs --calibration"),
+        ("ptq", ["--calibration", "x", "--epochs", "2"], "--epochs goes with --method qat"),
+    ],
+)
+def test_the_options_of_the_other_method_are_refused(
+    method: str, more: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["quantize", "some.safetensors", "--method", method, "--out", str(tmp_path), *more]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_a_run_is_not_overwritten(
     trained: Path, made_persons: Path, small_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
