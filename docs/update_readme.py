@@ -9,12 +9,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from marked_block import put
+
 from edge_deeplab.weights.card import Card, Score, load_card
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 CARD = ROOT / "edge_deeplab" / "weights" / "portrait.json"
-START, END = "<!-- numbers:start -->\n", "<!-- numbers:end -->\n"
 
 
 def numbers(card: Card, folder: Path) -> str:
@@ -54,26 +55,11 @@ def _row(score: Score) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def updated(readme: str, block: str) -> str:
-    """The README with ``block`` between its two marks."""
-    before, start, rest = readme.partition(START)
-    _, end, after = rest.partition(END)
-    if not (start and end):
-        raise SystemExit(f"README.md lacks the line {START.strip()} or {END.strip()}")
-    return before + START + block + END + after
-
-
 def main() -> int:
     """Write or check; the exit status."""
     block = numbers(load_card(CARD), CARD.parent) if CARD.exists() else "NUMBERS MISSING: no model is shipped yet.\n"
-    readme = README.read_text()
-    wanted = updated(readme, block)
-    if "--check" in sys.argv[1:]:
-        if readme != wanted:
-            print("README.md is not in step with the model card: python docs/update_readme.py", file=sys.stderr)
-        return int(readme != wanted)
-    README.write_text(wanted)
-    return 0
+    remedy = "README.md is not in step with the model card: python docs/update_readme.py"
+    return put(README, "numbers", block, remedy)
 
 
 if __name__ == "__main__":

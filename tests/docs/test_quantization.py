@@ -1,0 +1,14 @@
+"""docs/quantization.md shows what was measured."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "update_quantization.py"
+
+
+def test_the_tables_are_those_of_the_measurements() -> None:
+    done = subprocess.run([sys.executable, SCRIPT, "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
