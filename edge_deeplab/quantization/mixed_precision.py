@@ -72,7 +72,7 @@ def choose_mixed_precision(
     """Leave layers in float greedily: in every step the one that, with those before, leaves the least mean error.
 
     Tried are the six layers that do the most harm alone, in at most four steps: at most 22 runs of the integer network
-    for each photo. The ends, whose form the file's contract fixes, are not tried.
+    for each photo.
 
     Args:
         graph: the float network.
@@ -85,9 +85,7 @@ def choose_mixed_precision(
         RangesError: the ranges do not fit the network.
     """
     graph.require(ranges)
-    fixed = {point.name for point in graph.points if point.fixed is not None}
-    candidates = [layer.layer for layer in sensitivity.worst(len(graph.points)) if layer.layer not in fixed]
-    candidates = candidates[:_SHORTLIST]
+    candidates = [layer.layer for layer in sensitivity.worst(_SHORTLIST)]
     steps_at_most = min(_STEPS, len(candidates))
     runs = sum(len(candidates) - step + 1 for step in range(steps_at_most))
     done = 0

@@ -65,6 +65,7 @@ class LayerSensitivity:
 
     Attributes:
         layer: the name of the activation point, which is also the convolution's where one writes it.
+        fixed: its range is the contract's of the file (pixels, probabilities), whatever was calibrated.
         accumulated: SQNR of the whole integer network here.
         added: SQNR of the layer's own noise.
         by_weights: SQNR of the part of it that rounding weights and bias makes.
@@ -74,6 +75,7 @@ class LayerSensitivity:
     """
 
     layer: str
+    fixed: bool
     accumulated: float
     added: float
     by_weights: float
@@ -101,8 +103,9 @@ class Sensitivity:
     layers: tuple[LayerSensitivity, ...]
 
     def worst(self, count: int) -> tuple[LayerSensitivity, ...]:
-        """The layers that alone make the greatest mean error, the worst first."""
-        return tuple(sorted(self.layers, key=lambda layer: -layer.alone.mean_error)[:count])
+        """The layers that alone make the greatest mean error, the worst first; only those that can be changed."""
+        changeable = (layer for layer in self.layers if not layer.fixed)
+        return tuple(sorted(changeable, key=lambda layer: -layer.alone.mean_error)[:count])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -146,7 +149,7 @@ def measure_sensitivity(
                 sums[point.name].alone.append(Effect.between(floats.probabilities, found))
                 sums[point.name].see(floats.at(point), ranges.activation(point.name).affine)
         progress(index + 1, len(pixels))
-    layers = tuple(sums[point.name].result(point.name) for point in graph.points)
+    layers = tuple(sums[point.name].result(point) for point in graph.points)
     return Sensitivity(len(pixels), Effect.mean(whole), layers)
 
 
@@ -283,9 +286,10 @@ class _Sums:
         self.clipped += int(((value < affine.low - half) | (value > affine.high + half)).sum())
         self.values += value.numel()
 
-    def result(self, layer: str) -> LayerSensitivity:
+    def result(self, point: ActivationPoint) -> LayerSensitivity:
         return LayerSensitivity(
-            layer=layer,
+            layer=point.name,
+            fixed=point.fixed is not None,
             accumulated=_decibels(self.signal, self.accumulated),
             added=_decibels(self.signal, self.added),
             by_weights=_decibels(self.signal, self.by_weights),

@@ -77,3 +77,6 @@ def test_the_bundled_portrait_serves_as_a_last_resort() -> None:
     assert len(images) == len(bundled_calibration()) == 16
     assert "last resort" in bundled_calibration().description
     assert len({image.tobytes() for image in images}) == 16
+    assert [image.tobytes() for image in bundled_calibration(4)] == [image.tobytes() for image in images[::4]]
+    with pytest.raises(CalibrationError, match="16 images, and 17"):
+        bundled_calibration(17)

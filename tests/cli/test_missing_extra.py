@@ -52,6 +52,7 @@ def test_portrait_needs_none(photo: Path, tmp_path: Path) -> None:
         ("evaluate CHECKPOINT --data DATA", "torch", "train"),
         ("portrait PHOTO -o OUT.png --model CHECKPOINT", "torch", "train"),
         ("parity CHECKPOINT MODEL", "torch", "train"),
+        ("sensitivity CHECKPOINT --out OUT", "torch", "convert"),
         ("convert CHECKPOINT --target onnx --out OUT", "torch", "convert"),
         ("convert CHECKPOINT --target tflite-int8 --out OUT", "torch", "convert"),
     ],

@@ -200,7 +200,15 @@ class TestAPlantedFault:
         assert len(set(errors)) == len(errors)
         assert [done for done, _ in told] == list(range(1, len(told) + 1))
         assert told[-1][0] <= told[-1][1]
-        assert not {"input", "probability"} & {step.layer for step in mixed.steps}
+
+    def test_the_ends_are_measured_but_not_to_blame(self, sound: Sensitivity) -> None:
+        everything = sound.worst(len(sound.layers))
+        assert {layer.layer for layer in sound.layers} - {layer.layer for layer in everything} == {
+            "input",
+            "probability",
+        }
+        errors = [layer.alone.mean_error for layer in everything]
+        assert errors == sorted(errors, reverse=True)
 
 
 class TestMixedNetworks:
