@@ -84,13 +84,13 @@ class _Writer:
         inputs = [self._read(name) for name in node.input]
         if node.op_type == "Conv":
             inputs[1:] = self._layer(self._matched.convolutions[tensor])
-        raw = f"{tensor}_float" if tensor in self._outputs else tensor
+        if node.op_type in FLOAT_ONLY:
+            inputs[0] = self._keep_float(node.input[0])
+        raw = f"{tensor}_unrounded" if tensor in self._outputs else tensor
         if self._is_global_mean(node):
             self._add("GlobalAveragePool", inputs[:1], raw)  # for which onnxruntime has an integer kernel
         else:
             self._add(node.op_type, inputs, raw).attribute.extend(node.attribute)
-        if node.op_type in FLOAT_ONLY:
-            raw = self._keep_float(tensor, raw)
         self.point(tensor, raw)
 
     def point(self, tensor: str, raw: str) -> None:
@@ -138,17 +138,17 @@ class _Writer:
         keeps = any(attribute.name == "keepdims" and attribute.i == 0 for attribute in node.attribute)
         return node.op_type == "ReduceMean" and not keeps and list(self.constants[node.input[1]]) == [2, 3]
 
-    def _keep_float(self, tensor: str, raw: str) -> str:
-        """Put a Clip between an operator and its quantization that changes no integer: a quarter of a step inside of
-        the range. onnxruntime merges only neighbours into integer kernels, and removes only a Clip outside of it.
+    def _keep_float(self, tensor: str) -> str:
+        """Put a Clip between a pair and the operator that reads it, at the ends of the range, so that it changes
+        nothing: onnxruntime merges only neighbours into integer kernels.
         """
         affine = self._ranges.activation(self._matched.activations[tensor]).affine
         ends = [
-            self._constant(f"{tensor}_{end}", np.float32((integer - affine.zero_point) * affine.scale))
-            for end, integer in (("lowest", INT8_MIN + 0.25), ("highest", INT8_MAX - 0.25))
+            self._constant(f"{tensor}_lowest", np.float32(affine.low)),
+            self._constant(f"{tensor}_highest", np.float32(affine.high)),
         ]
-        self._add("Clip", [raw, *ends], f"{tensor}_within")
-        return f"{tensor}_within"
+        self._add("Clip", [self._read(tensor), *ends], f"{tensor}_float")
+        return f"{tensor}_float"
 
     def _layer(self, layer: Convolution) -> list[str]:
         """Add the integers of a convolution; the names of its weights and biases, dequantized."""
@@ -172,5 +172,5 @@ class _Writer:
     def _add(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> NodeProto:
         from onnx import helper
 
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=f"{kind}:{output}", **attributes))
+        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return self.nodes[-1]
