@@ -14,6 +14,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from edge_deeplab.errors import ModelFileError
 from edge_deeplab.inspection.summary import Execution
 from edge_deeplab.runtime.litert import LITERT, Delegation, delegation, one_line, open_interpreter
+from edge_deeplab.runtime.tflite_file import damaged
 
 _TIMEOUT = 120.0  # seconds; a few tenths are usual
 _DAMAGED = "not a valid Flatbuffer"  # LiteRT's words where its verifier finds an offset that leads out of the file
@@ -49,7 +50,7 @@ def ask_litert(path: Path) -> Execution:
         return Execution(LITERT, None, f"it could not be asked ({lines[-1]})")
     answer = json.loads(done.stdout)
     if _DAMAGED in answer["problem"]:
-        raise ModelFileError(f"{path} is truncated or damaged ({answer['problem']}): get a fresh copy")
+        raise damaged(str(path))
     share = answer["delegation"]
     if share is None:
         return Execution(LITERT, None, answer["problem"])

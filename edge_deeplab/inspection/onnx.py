@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +83,21 @@ def _load(path: Path) -> ModelProto:
         raise ModelFileError(f"{path} is no ONNX file, or is truncated ({reason}): get a fresh copy") from error
     if not model.graph.node or not model.opset_import:
         raise ModelFileError(f"{path} is no ONNX file, or holds no operator: get a fresh copy")
+    if not all(isinstance(word, str) for word in _words(model)):  # protobuf gives bytes for what is no UTF-8
+        raise ModelFileError(f"{path} is a damaged ONNX file (a name is no text): get a fresh copy")
     return model
+
+
+def _words(model: ModelProto) -> Iterator[str]:
+    """Everything that is shown as text."""
+    yield from (model.producer_name, model.producer_version)
+    yield from (entry.domain for entry in model.opset_import)
+    for node in model.graph.node:
+        yield from (node.op_type, node.domain, *node.input, *node.output)
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    yield from (tensor.name for tensor in model.graph.initializer)
 
 
 def onnx_graph(model: ModelProto) -> Graph:

@@ -141,9 +141,12 @@ def inspect_model(content: bytes, name: str) -> TfliteModel:
         graphs = tuple(_graph(subgraph, place, model) for place, subgraph in enumerate(model.subgraphs))
         return TfliteModel(_text(model.description), (graphs[0], *graphs[1:]))  # a file without a graph is damaged
     except Exception as error:  # the generated reader raises whatever a wrong offset leads to
-        raise ModelFileError(
-            f"{name} is a truncated or damaged TFLite file: convert the model again, or get a fresh copy"
-        ) from error
+        raise damaged(name) from error
+
+
+def damaged(name: str) -> ModelFileError:
+    """The error on a file that begins as a TFLite file does and does not go on like one."""
+    return ModelFileError(f"{name} is a truncated or damaged TFLite file: convert the model again, or get a fresh copy")
 
 
 def builtin_code(code: Any) -> int:

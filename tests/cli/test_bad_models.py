@@ -35,7 +35,7 @@ PARTS = [0.0, 1e-5, 1e-3, 0.1, 0.5, 0.9, 0.999]
 
 
 @pytest.mark.parametrize("suffix", [".tflite", ".onnx", ".safetensors", ".txt"])
-@pytest.mark.parametrize("command", ["portrait", "evaluate", "parity"])
+@pytest.mark.parametrize("command", ["portrait", "evaluate", "parity", "inspect"])
 def test_a_text_file(refuses: Refuses, tmp_path: Path, photo: Path, model: Path, command: str, suffix: str) -> None:
     text = tmp_path / f"notes{suffix}"
     text.write_text("to do: buy milk\n" * 1000)
@@ -48,7 +48,7 @@ def test_a_text_file_as_a_checkpoint_to_convert(refuses: Refuses, tmp_path: Path
     assert text.name in refuses("convert", text, "--target", "onnx", "--out", tmp_path / "out")
 
 
-@pytest.mark.parametrize("command", ["portrait", "evaluate", "parity"])
+@pytest.mark.parametrize("command", ["portrait", "evaluate", "parity", "inspect"])
 def test_no_such_file(refuses: Refuses, tmp_path: Path, photo: Path, model: Path, command: str) -> None:
     assert "there is no" in refuses(*_words(command, tmp_path / "gone.tflite", photo, model, tmp_path))
 
@@ -69,7 +69,18 @@ def test_a_truncated_checkpoint(refuses: Refuses, tmp_path: Path, small_checkpoi
     assert cut.name in refuses("convert", cut, "--target", "onnx", "--out", tmp_path / "out")
 
 
-@pytest.mark.parametrize("command", ["portrait", "evaluate", "parity", "convert"])
+@pytest.mark.parametrize("part", PARTS)
+def test_a_truncated_file_to_look_into(
+    refuses: Refuses, tmp_path: Path, model: Path, small_onnx: bytes, small_checkpoint: Path, part: float
+) -> None:
+    exported = tmp_path / "small.onnx"
+    exported.write_bytes(small_onnx)
+    for path in (model, exported, small_checkpoint):
+        cut = truncated(path, part, tmp_path)
+        assert cut.name in refuses("inspect", cut)
+
+
+@pytest.mark.parametrize("command", ["portrait", "evaluate", "parity", "convert", "inspect"])
 def test_a_checkpoint_of_another_architecture(
     refuses: Refuses, tmp_path: Path, photo: Path, model: Path, other_architecture: Path, command: str
 ) -> None:
@@ -93,6 +104,8 @@ def _words(command: str, bad: Path, photo: Path, good: Path, folder: Path) -> li
     match command:
         case "portrait":
             return ["portrait", photo, "-o", folder / "out.png", "--model", bad]
+        case "inspect":
+            return ["inspect", bad]
         case "evaluate":
             _pair(photo, folder)
             return ["evaluate", bad, "--data", folder / "data"]

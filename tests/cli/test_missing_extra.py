@@ -53,6 +53,8 @@ def test_portrait_needs_none(photo: Path, tmp_path: Path) -> None:
         ("portrait PHOTO -o OUT.png --model CHECKPOINT", "torch", "train"),
         ("parity CHECKPOINT MODEL", "torch", "train"),
         ("sensitivity CHECKPOINT --out OUT", "torch", "convert"),
+        ("inspect CHECKPOINT", "torch", "train"),
+        ("inspect ONNX", "onnx", "convert"),
         ("convert CHECKPOINT --target onnx --out OUT", "torch", "convert"),
         ("convert CHECKPOINT --target tflite-int8 --out OUT", "torch", "convert"),
     ],
@@ -68,6 +70,8 @@ def test_the_others_name_the_extra(
     extra: str,
 ) -> None:
     places = {"PHOTO": photo, "CHECKPOINT": small_checkpoint, "MODEL": model, "DATA": tmp_path / "data"}
+    places["ONNX"] = tmp_path / "a.onnx"
+    places["ONNX"].touch()
     for name in ("images", "masks"):
         (tmp_path / "data" / name).mkdir(parents=True)
         (tmp_path / "data" / name / "a.png").write_bytes(photo.read_bytes())
@@ -89,3 +93,9 @@ def test_evaluating_a_converted_file_needs_none(photo: Path, tmp_path: Path, mod
         image.convert("L").save(tmp_path / "data" / "masks" / "a.png")
     done = without_extras("evaluate", model, "--data", tmp_path / "data")
     assert done.returncode == 0, done.stderr
+
+
+def test_looking_into_a_tflite_file_needs_none(model: Path) -> None:
+    done = without_extras("inspect", model, "--quantization")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "integer throughout" in done.stdout

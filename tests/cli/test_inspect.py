@@ -1,0 +1,58 @@
+"""``edge-deeplab inspect``: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge_deeplab.inspection.opening import inspect_file
+
+Run = Callable[..., object]
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def test_the_tables_of_the_shipped_file(edge_deeplab: Run, model: Path) -> None:
+    done = edge_deeplab("inspect", model)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "integer throughout: 87 of 89 operators compute in int8" in done.stdout
+    assert "XNNPACK takes 87 of 89 operators in 1 partition; left to LiteRT's own kernels: 2 QUANTIZE" in done.stdout
+    assert "its hash fits" in done.stdout
+    assert "CONV_2D                44" in done.stdout
+    assert "Quantization of" not in done.stdout
+
+
+def test_the_quantization_is_shown_on_request(edge_deeplab: Run, model: Path) -> None:
+    done = edge_deeplab("inspect", model, "--quantization")
+    lines = done.stdout.splitlines()
+    assert any("0.0039216" in line and "-128" in line and "0 .. 1" in line for line in lines)
+    assert sum("(0)" in line or "(3)" in line for line in lines) >= 66
+
+
+@pytest.mark.parametrize("options", [(), ("--quantization",)])
+def test_the_json_is_the_summary(edge_deeplab: Run, model: Path, options: tuple[str, ...]) -> None:
+    done = edge_deeplab("inspect", model, "--json", *options)
+    found = json.loads(done.stdout)
+    expected = json.loads(json.dumps(inspect_file(model).to_dict()))
+    if not options:
+        assert expected.pop("quantized")
+    assert found == expected
+    assert found["execution"]["delegation"]["partitions"] == 1
+
+
+def test_brackets_in_names_are_no_markup(edge_deeplab: Run, tmp_path: Path, small_onnx: bytes) -> None:
+    import onnx
+
+    proto = onnx.load_from_string(small_onnx)
+    proto.graph.input[0].name = "[red]image[/red]"
+    for node in proto.graph.node:
+        node.input[:] = ["[red]image[/red]" if name == "image" else name for name in node.input]
+    path = tmp_path / "small.onnx"
+    path.write_bytes(proto.SerializeToString())
+    assert "[red]image[/red]" in edge_deeplab("inspect", path).stdout

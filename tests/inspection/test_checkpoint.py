@@ -1,0 +1,61 @@
+"""Checkpoints, with and without the ranges beside them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edge_deeplab.inspection.checkpoint import summarize_checkpoint
+from edge_deeplab.models.cost import count_cost
+from edge_deeplab.models.deeplab import DeepLab
+from edge_deeplab.quantization.ranges import load_ranges, ranges_path
+from edge_deeplab.weights import shipped_checkpoint
+
+
+def test_the_shipped_checkpoint_with_its_ranges() -> None:
+    ranges = load_ranges(ranges_path(shipped_checkpoint()))
+    summary = summarize_checkpoint(shipped_checkpoint())
+    assert summary.verdict == (
+        "a checkpoint, computed in float32, its weights stored as float16; "
+        f"the ranges of {len(ranges.activations)} points and {len(ranges.weights)} layers lie beside it"
+    )
+    assert summary.facts["training"]["epoch"] == 9
+    assert "1 fixed: pixels in [0, 1]" in summary.facts["origins"]
+    by_name = {(tensor.name, tensor.constant): tensor for tensor in summary.quantized}
+    assert len(by_name) == len(ranges.activations) + len(ranges.weights)
+    for name, activation in ranges.activations.items():
+        tensor = by_name[name, False]
+        assert (tensor.scales, tensor.zero_points) == ((activation.affine.scale,), (activation.affine.zero_point,))
+        assert tensor.origin == activation.origin
+    for name, weight in ranges.weights.items():
+        assert by_name[name, True].scales == weight.scales
+
+
+def test_a_checkpoint_without_ranges_is_counted(small_checkpoint: Path, small_network: DeepLab) -> None:
+    cost = count_cost(small_network, 96, 96)
+    summary = summarize_checkpoint(small_checkpoint)
+    assert (summary.parameters, summary.multiply_adds) == (cost.parameters, cost.multiply_adds)
+    assert "no ranges for integers beside it" in summary.verdict
+    # float16: two bytes for each parameter, and for each running mean and deviation of BatchNorm.
+    statistics = sum(buffer.numel() for name, buffer in small_network.named_buffers() if "running" in name)
+    assert summary.weights["float16"] == 2 * (cost.parameters + statistics)
+    assert summary.quantized == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "the ranges beside it belong to another checkpoint (3c08e1f729ba)"), ("{", "no ranges for integers")],
+)
+def test_ranges_of_another_checkpoint_and_unreadable_ones_are_called_so(
+    small_checkpoint: Path, tmp_path: Path, content: str | None, words: str
+) -> None:
+    path = Path(shutil.copy(small_checkpoint, tmp_path))
+    if content is None:
+        shutil.copy(ranges_path(shipped_checkpoint()), ranges_path(path))
+    else:
+        ranges_path(path).write_text(content)
+    summary = summarize_checkpoint(path)
+    assert words in summary.verdict
+    assert any("does not hold quantization ranges" in note for note in summary.notes) == (content is not None)
