@@ -19,6 +19,8 @@ from edge_deeplab.quantization.affine import INT8_MAX, INT8_MIN
 
 _HALF = 4096  # bins on either side of zero; after a doubling the seen values still fill half of them
 
+_ALMOST_NOTHING = 1e-4  # of a value, in the entropy observer
+
 Interval = tuple[float, float]
 
 
@@ -115,9 +117,11 @@ def entropy(seen: Histogram) -> Interval:
     seen, clipped to the interval, and the same after rounding.
 
     Migacz 2017 ("8-bit Inference with TensorRT", GTC 2017, S7310, slides 22-25), which searches one end of |x|; here
-    either end is searched, zero stays inside, and both tails go into the outermost bins. Exact zeros, which a
-    rectifier makes by the million and which every interval represents, count as much as the bin beside them
-    (NVIDIA's pytorch-quantization does the same): otherwise nothing else would.
+    either end is searched, zero stays inside, and both tails go into the outermost bins. Where the clipped values have
+    something and the rounded ones nothing, the rounded ones get a ten-thousandth of a value (MXNet's calibration does
+    the same), so that the divergence stays finite. Exact zeros, which a rectifier makes by the million and which every
+    interval represents, count as much as the bin beside them (NVIDIA's pytorch-quantization does the same): otherwise
+    nothing else would.
     """
     counts = seen.counts.astype(np.float64)
     counts[_HALF] = min(counts[_HALF], max(counts[_HALF - 1], counts[_HALF + 1]))
@@ -183,8 +187,10 @@ def _divergence(counts: NDArray[np.float64], first: int, last: int) -> float:
     reference[-1] += counts[last:].sum()
     level = np.arange(len(inside)) * (INT8_MAX - INT8_MIN + 1) // len(inside)
     filled = inside > 0
-    if (reference[~filled] > 0).any() or not filled.any():  # a tail where the levels have nothing: infinitely far
+    if not filled.any():
         return math.inf
     shares = np.bincount(level, inside) / np.maximum(np.bincount(level, filled), 1)
-    p, q = reference[filled] / reference.sum(), shares[level][filled] / inside.sum()
+    spread = np.where(filled, shares[level], _ALMOST_NOTHING)
+    some = reference > 0
+    p, q = reference[some] / reference.sum(), spread[some] / spread[some].sum()
     return float(np.dot(p, np.log(p / q)))

@@ -70,7 +70,7 @@ def test_what_cannot_be_done_is_one_line(
     assert "has 6 images, and 7 are asked for" in refuses(*start, "--calibration-images", 7)
     assert "choose another folder" in refuses(*words(small_checkpoint, photos, small_checkpoint.parent), "--adaround")
     assert "'best'" in refuses(*start, "--observer", "good", status=2)
-    assert "'qat'" in refuses(*start, "--method", "qat", status=2)
+    assert "--calibration goes with --method ptq" in refuses(*start, "--method", "qat", status=2)
     assert "no checkpoint" in refuses(*words(tmp_path / "none.safetensors", photos, tmp_path))
 
 
