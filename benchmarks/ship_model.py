@@ -2,8 +2,8 @@
 
 RUN is the folder of a quantization-aware run (``edge-deeplab train DATA --qat PARENT --out RUN``), PARENT the float
 checkpoint that it started from, DATA the manifest folder that both were trained on. Writes into edge_deeplab/weights:
-the checkpoint, its weights on their int8 grid, in half precision; the learned ranges; the int8 file that they give; and
-the card with what the parent and the file score on the test split.
+the checkpoint in half precision; the learned ranges; the int8 file that they give; and the card with what the parent
+and the file score on the test split.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from edge_deeplab.models.loading import load_network
 from edge_deeplab.quantization.affine import quantize_weights
 from edge_deeplab.quantization.graph import QuantizationGraph, quantization_graph
 from edge_deeplab.quantization.ranges import QuantRanges, load_ranges, ranges_path, save_ranges
-from edge_deeplab.quantization.unfold import network_of, on_int8_grid
 from edge_deeplab.runtime.opening import open_session
 from edge_deeplab.training.run import CHECKPOINT
 from edge_deeplab.weights import NAME
@@ -69,7 +68,7 @@ def main() -> None:
     checkpoint, int8 = WEIGHTS / f"{NAME}.safetensors", WEIGHTS / f"{NAME}.tflite"
 
     parent = load_checkpoint(arguments.parent)
-    trained, notes = _on_grid(arguments.run / CHECKPOINT, checkpoint)
+    trained, notes = _in_half_precision(arguments.run / CHECKPOINT, checkpoint)
     if notes["parent_sha256"] != parent.sha256:
         raise SystemExit(f"{arguments.run} was not trained from {arguments.parent}")
     artifact = tflite_int8.convert(checkpoint, int8, trained, tflite.float32_flatbuffer(checkpoint))
@@ -103,19 +102,18 @@ def main() -> None:
     print("Next: python docs/update_readme.py && python docs/make_pictures.py")
 
 
-def _on_grid(source: Path, path: Path) -> tuple[QuantRanges, Mapping[str, Any]]:
-    """Write a quantization-aware checkpoint in half precision, and its ranges beside it.
+def _in_half_precision(source: Path, path: Path) -> tuple[QuantRanges, Mapping[str, Any]]:
+    """Write the run's checkpoint in half precision, and its ranges beside it.
 
-    Half precision would move weights that lie between two integers to the other one. So the weights go to their
-    integers first, which it holds: the file stays the one that was trained.
+    Its weights are integers times their scales, so that half precision moves none of them to another integer.
     """
     network, loaded = load_network(source)
     ranges = load_ranges(ranges_path(source))
     ranges.require_checkpoint(loaded.sha256)
-    graph = on_int8_grid(quantization_graph(network, loaded.spec.network.num_classes), ranges)
-    weights = {name: value.numpy() for name, value in network_of(graph, loaded.spec.network).state_dict().items()}
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
     save_checkpoint(path, loaded.spec, weights, notes=loaded.notes, half=True)
-    _require_same_integers(graph, quantization_graph(load_network(path)[0], loaded.spec.network.num_classes), ranges)
+    graphs = (quantization_graph(one, loaded.spec.network.num_classes) for one in (network, load_network(path)[0]))
+    _require_same_integers(*graphs, ranges)
     written = replace(ranges, checkpoint_sha256=sha256(path))
     save_ranges(ranges_path(path), written)
     return written, loaded.notes

@@ -241,7 +241,7 @@ class TrainableNetwork(nn.Module):
         """The numbers that the file gets.
 
         Args:
-            checkpoint_sha256: hash of the checkpoint that holds :meth:`state_of_network`, in float32.
+            checkpoint_sha256: hash of the checkpoint that will hold the network.
 
         Raises:
             RangesError: training diverged: a number is not finite.

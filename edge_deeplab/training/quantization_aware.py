@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from edge_deeplab.checkpoint import Checkpoint
 from edge_deeplab.data.sample import SegmentationDataset
 from edge_deeplab.errors import SpecError
 from edge_deeplab.files import sha256
-from edge_deeplab.models.deeplab import DeepLab
+from edge_deeplab.models.deeplab import DeepLab, build_network
 from edge_deeplab.models.loading import save_state
 from edge_deeplab.quantization.graph import quantization_graph
 from edge_deeplab.quantization.ranges import QuantRanges, ranges_path, save_ranges
 from edge_deeplab.quantization.trainable import TrainableNetwork
+from edge_deeplab.quantization.unfold import network_of, on_int8_grid
+from edge_deeplab.spec import NetworkSpec
 from edge_deeplab.training.config import OptimizerKind, TrainingConfig
 from edge_deeplab.training.module import Loss, image_iou, scheduled_optimizer
 from edge_deeplab.training.run import CHECKPOINT, fit, rate_factor, segmentation_loss
@@ -70,7 +72,8 @@ def train_quantized(
 
     Writes ``out/model.safetensors`` and ``out/model.ranges.json``: the averaged weights and the learned ranges of the
     epoch whose *integer* network scores best on ``val_data``; everything else in ``out`` as
-    :func:`edge_deeplab.training.run.train`, resuming included.
+    :func:`edge_deeplab.training.run.train`, resuming included. Each weight is its integer times its scale: the float
+    weights behind them were never trained to compute anything, and other formats would be made of them.
 
     Args:
         network: trained, float; left as it is. It is the teacher as well.
@@ -106,8 +109,9 @@ def train_quantized(
         assert isinstance(trained, TrainableNetwork)
         path = out / CHECKPOINT
         origin = {"parent_sha256": parent.sha256, "parent": dict(parent.notes), "quantization_aware": recipe}
-        save_state(path, spec, trained.state_of_network(), notes={**origin, **notes})
-        save_ranges(ranges_path(path), trained.ranges(sha256(path)))
+        deployed, ranges = _deployed(trained, spec.network)
+        save_state(path, spec, deployed.state_dict(), notes={**origin, **notes})
+        save_ranges(ranges_path(path), replace(ranges, checkpoint_sha256=sha256(path)))
 
     fit(
         module,
@@ -123,6 +127,14 @@ def train_quantized(
         stop_after=stop_after,
     )
     return out / CHECKPOINT
+
+
+def _deployed(trained: TrainableNetwork, spec: NetworkSpec) -> tuple[DeepLab, QuantRanges]:
+    """The network with its weights on their grid, and its ranges, which name no checkpoint yet."""
+    network = build_network(spec)
+    network.load_state_dict(trained.state_of_network())
+    ranges = trained.ranges(checkpoint_sha256="")
+    return network_of(on_int8_grid(quantization_graph(network, spec.num_classes), ranges), spec), ranges
 
 
 class QuantizationAwareModule(LightningModule):

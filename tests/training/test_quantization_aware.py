@@ -21,6 +21,7 @@ from edge_deeplab.data.opening import open_dataset
 from edge_deeplab.data.torch_dataset import EvaluationDataset
 from edge_deeplab.data.transforms import Augmentation, EvaluationTransform
 from edge_deeplab.models.loading import load_network
+from edge_deeplab.quantization.affine import dequantize_weights, quantize_weights
 from edge_deeplab.quantization.graph import quantization_graph
 from edge_deeplab.quantization.ranges import load_ranges
 from edge_deeplab.quantization.simulate import simulate
@@ -83,6 +84,16 @@ def test_ranges_are_learned_and_the_parent_is_named(trained: Path, small_checkpo
     ]
     assert len(moved) > 20
     assert all(not weight.bias_shift for weight in learned.weights.values())
+
+
+def test_the_checkpoint_s_weights_are_their_integers(trained: Path) -> None:
+    """Or a float16 file of it would compute with weights that training never saw."""
+    ranges = load_ranges(trained / "model.ranges.json")
+    graph = quantization_graph(load_network(trained / "model.safetensors")[0], 1)
+    for layer in graph.convolutions:
+        scales, weight = ranges.weight(layer.name).array(), graph.conv(layer).weight.detach().numpy()
+        on_grid = dequantize_weights(quantize_weights(weight, scales, 0), scales, 0)
+        np.testing.assert_allclose(weight, on_grid, rtol=1e-6, atol=0, err_msg=layer.name)
 
 
 @pytest.mark.convert
