@@ -306,7 +306,7 @@ def test_several_classes_have_a_softmax_on_floats(
     weights["classifier.bias"] = random.normal(size=3).astype(np.float32)
     save_checkpoint(tmp_path / "three.safetensors", spec, weights)
     network, loaded = load_network(tmp_path / "three.safetensors")
-    ranges = collect_ranges(network, spec, bundled_calibration(), checkpoint_sha256=loaded.sha256)
+    ranges = collect_ranges(network, spec, bundled_calibration(4), checkpoint_sha256=loaded.sha256)
     artifact = convert(tmp_path / "three.safetensors", tmp_path / "three.onnx", ranges, exported=export(network, spec))
     assert "Softmax" in {node.op_type for node in optimized_graph(artifact.path.read_bytes()).node}
     with OnnxSession(artifact.path, classes=spec.classes) as session:
