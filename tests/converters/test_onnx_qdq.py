@@ -293,10 +293,10 @@ def test_a_range_wider_than_the_rectifier_is_clipped_on_integers(bench: Bench, l
     assert any(f"{name} computes something else" in complaint for complaint in other.check(edit(other.qdq, open_up)))
 
 
-def test_several_classes_have_a_softmax_on_floats(
+def test_several_classes_have_an_integer_softmax(
     small_checkpoint: Path, probe: NDArray[np.uint8], tmp_path: Path
 ) -> None:
-    """onnxruntime's integer softmax wraps at 1, so that the operator stays in float, between pairs."""
+    """Whose greatest integer stands for 255/256, so that the probabilities of a sure pixel sum to that."""
     small = load_checkpoint(small_checkpoint)
     spec = ModelSpec(
         network=dataclasses.replace(small.spec.network, num_classes=3), height=96, width=96, classes=("a", "b", "c")
@@ -308,7 +308,7 @@ def test_several_classes_have_a_softmax_on_floats(
     network, loaded = load_network(tmp_path / "three.safetensors")
     ranges = collect_ranges(network, spec, bundled_calibration(4), checkpoint_sha256=loaded.sha256)
     artifact = convert(tmp_path / "three.safetensors", tmp_path / "three.onnx", ranges, exported=export(network, spec))
-    assert "Softmax" in {node.op_type for node in optimized_graph(artifact.path.read_bytes()).node}
+    assert "QLinearSoftmax" in {node.op_type for node in optimized_graph(artifact.path.read_bytes()).node}
     with OnnxSession(artifact.path, classes=spec.classes) as session:
         probabilities = session.run(probe)
     np.testing.assert_allclose(probabilities.sum(axis=2), 1, atol=3 / 512)
