@@ -14,7 +14,7 @@ from edge_deeplab.errors import ConversionError
 from edge_deeplab.quantization.affine import INT8_MAX, INT8_MIN, quantize
 from edge_deeplab.quantization.graph import QuantizationGraph
 from edge_deeplab.quantization.ranges import QuantRanges
-from edge_deeplab.quantization.simulate import simulate
+from edge_deeplab.quantization.simulate import quantizer_node, simulate
 
 
 def check_kernels(
@@ -49,7 +49,7 @@ class _Following(fx.Interpreter):
         self.extra_traceback = False  # an error's message stays as it was raised
         self._ranges = ranges
         self._integers = integers
-        self._points = {f"{point.node}_quantized": point.name for point in graph.points}
+        self._points = {quantizer_node(point): point.name for point in graph.points}
         self._layers = {layer.output: layer for layer in graph.convolutions}
 
     def run_pixels(self, pixels: NDArray[np.uint8]) -> None:

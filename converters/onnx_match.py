@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.onnx_probe import image_tensor, tensor_values
+from converters.onnx_probe import tensor_values
 from converters.point_match import PointValues, close, settle, unknown_tensor
 from converters.probe import point_values
 from edge_deeplab.errors import ConversionError
 from edge_deeplab.quantization.graph import Convolution, QuantizationGraph
 from edge_deeplab.quantization.ranges import QuantRanges
+from edge_deeplab.runtime.onnx_session import image_tensor
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +13,8 @@ from numpy.typing import NDArray
 from edge_deeplab.errors import ConversionError
 from edge_deeplab.runtime.onnx_session import PROVIDERS, session_options
 
-
-def image_tensor(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """RGB uint8 HxWx3 -> what an ONNX file takes: float32 (1, 3, H, W) in [0, 1]."""
-    return pixels.transpose(2, 0, 1)[None].astype(np.float32, order="C") / np.float32(255)
+if TYPE_CHECKING:
+    from onnx import GraphProto
 
 
 def tensor_values(
@@ -55,8 +52,8 @@ def tensor_values(
     return dict(zip(wanted, values, strict=True))
 
 
-def optimized_operators(data: bytes) -> Mapping[str, int]:
-    """The operators that onnxruntime makes of a file for this machine's processor, with their number.
+def optimized_graph(data: bytes) -> GraphProto:
+    """What onnxruntime makes of a file for this machine's processor.
 
     Raises:
         ConversionError: the file does not run.
@@ -72,7 +69,7 @@ def optimized_operators(data: bytes) -> Mapping[str, int]:
             onnxruntime.InferenceSession(data, options, providers=PROVIDERS)
         except Exception as error:
             raise _refused(error) from error
-        return Counter(node.op_type for node in onnx.load(place).graph.node)
+        return onnx.load(place).graph
 
 
 def _refused(error: Exception) -> ConversionError:

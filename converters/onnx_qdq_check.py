@@ -5,6 +5,7 @@ The file is read back as a stranger would read it; nothing is taken from the wri
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +14,20 @@ from numpy.typing import NDArray
 
 from converters.kernel_check import check_kernels
 from converters.onnx_match import Match, constants
-from converters.onnx_probe import image_tensor, optimized_operators, tensor_values
+from converters.onnx_probe import optimized_graph, tensor_values
 from converters.onnx_qdq_write import FLOAT_ONLY, quantized_name
 from edge_deeplab.errors import ConversionError
 from edge_deeplab.quantization.affine import UINT8_SHIFT, Affine
 from edge_deeplab.quantization.graph import QuantizationGraph
 from edge_deeplab.quantization.integers import layer_integers
 from edge_deeplab.quantization.ranges import QuantRanges
+from edge_deeplab.runtime.onnx_session import image_tensor
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+_ANY_TYPE = frozenset({"Clip", "Transpose"})  # no arithmetic: the same on floats as on integers
 
 
 def check_numbers(data: bytes, graph: QuantizationGraph, ranges: QuantRanges, matched: Match) -> None:
@@ -69,16 +72,24 @@ def check_kernel_types(data: bytes) -> None:
     """onnxruntime merges the pairs into integer kernels, all but those that must stay in float.
 
     Raises:
-        ConversionError: something else runs in float.
+        ConversionError: something else runs in float, or one that must stay there in integers. An integer resize is off
+            by no more than the one step that :func:`check_execution` allows, so it shows only here.
     """
-    expected = FLOAT_ONLY | {_QUANTIZE, _DEQUANTIZE, "Clip", "Transpose"}
-    in_float = [
-        f"{count} {name}"
-        for name, count in sorted(optimized_operators(data).items())
-        if name not in expected and not name.startswith("QLinear")
-    ]
-    if in_float:
-        raise ConversionError(f"onnxruntime runs operators of the QDQ file in float: {', '.join(in_float)}")
+    graph = optimized_graph(data)
+    floats = {value.name for value in graph.input}
+    in_float, in_integers = Counter[str](), Counter[str]()
+    for node in graph.node:
+        reads_floats = not floats.isdisjoint(node.input)
+        if reads_floats and node.op_type not in FLOAT_ONLY | _ANY_TYPE | {_QUANTIZE}:
+            in_float[node.op_type] += 1
+        if not reads_floats and node.op_type.removeprefix("QLinear") in FLOAT_ONLY:
+            in_integers[node.op_type] += 1
+        if node.op_type == _DEQUANTIZE or (reads_floats and node.op_type != _QUANTIZE):
+            floats.update(node.output)
+    for found, where in ((in_float, "in float"), (in_integers, "in integers, with a wrong rounding")):
+        if found:
+            words = ", ".join(f"{count} {name}" for name, count in sorted(found.items()))
+            raise ConversionError(f"onnxruntime runs operators of the QDQ file {where}: {words}")
 
 
 def check_execution(
@@ -139,7 +150,7 @@ class _File:
             node
             for node in self._nodes
             if (node.op_type == _QUANTIZE and node.output[0] in names)
-            or (node.op_type == _DEQUANTIZE and node.input[0] in names)
+            or (node.op_type == _DEQUANTIZE and node.input[0] == integers)
         ]
 
     def layer_constants(self, integers: str) -> tuple[list[NDArray[Any] | None], list[NDArray[Any] | None]]:

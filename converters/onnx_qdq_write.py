@@ -24,11 +24,11 @@ from edge_deeplab.quantization.ranges import QuantRanges
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-FLOAT_ONLY = frozenset({"Resize", "Softmax"})
+FLOAT_ONLY = frozenset({"Resize"})
 """Operators whose integer form in onnxruntime (1.23) is wrong, which therefore stay in float between the pairs.
 
 Resize casts the interpolated value to an integer instead of rounding it, half a step off on average (onnxruntime's
-issues 7368 and 21319); QLinearSoftmax at the scale 1/256 wraps a probability of 1 to 0.
+issues 7368 and 21319).
 """
 
 

@@ -16,15 +16,9 @@ from converters.tflite_match import MOVES, Match, MatchedConvolution
 from converters.tflite_probe import tensor_values
 from converters.tflite_schema import constant, op_name, read_model
 from edge_deeplab.errors import ConversionError
-from edge_deeplab.quantization.affine import (
-    INT8_MIN,
-    PIXELS,
-    PROBABILITY,
-    bias_scales,
-    quantize_bias,
-    quantize_weights,
-)
+from edge_deeplab.quantization.affine import INT8_MIN, PIXELS, PROBABILITY
 from edge_deeplab.quantization.graph import QuantizationGraph
+from edge_deeplab.quantization.integers import layer_integers
 from edge_deeplab.quantization.ranges import QuantRanges
 from edge_deeplab.runtime.litert import delegation
 from edge_deeplab.runtime.native_log import without_info_lines
@@ -167,17 +161,12 @@ def _result(data: bytes, image: NDArray[Any]) -> NDArray[Any]:
 def _check_layer(
     model: Any, operator: Any, entry: MatchedConvolution, graph: QuantizationGraph, ranges: QuantRanges
 ) -> None:
-    layer, conv = entry.layer, graph.conv(entry.layer)
-    assert conv.bias is not None
+    layer = entry.layer
     tensors = model.subgraphs[0].tensors
     kernel, offset = (tensors[int(operator.inputs[place])] for place in (1, 2))
-    weight = ranges.weight(layer.name)
-    scales = weight.array()
-    steps = bias_scales(ranges.activation(layer.input).affine.scale, scales)
-    weights = quantize_weights(conv.weight.detach().numpy(), scales, 0).transpose(entry.permutation)
-    bias = quantize_bias(conv.bias.detach().double().numpy() + weight.shifts(), steps)
+    weights, scales, bias, steps = layer_integers(graph, ranges, layer)
     for what, equal in (
-        ("weights", _same(constant(model, kernel, np.int8), weights)),
+        ("weights", _same(constant(model, kernel, np.int8), weights.transpose(entry.permutation))),
         ("scales of the weights", np.array_equal(kernel.quantization.scale, scales)),
         ("axis of the scales", kernel.quantization.quantizedDimension == entry.axis),
         ("zero points of the weights", not np.any(kernel.quantization.zeroPoint)),

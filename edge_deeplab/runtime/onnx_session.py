@@ -29,6 +29,11 @@ def session_options(threads: int) -> Any:
     return options
 
 
+def image_tensor(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """RGB uint8 (height, width, 3) -> what an ONNX file takes: float32 (1, 3, height, width) in [0, 1]."""
+    return pixels.transpose(2, 0, 1)[None].astype(np.float32, order="C") / np.float32(255)
+
+
 class OnnxSession:
     """A .onnx file with one NCHW float input and one NCHW float output as a
     :class:`~edge_deeplab.runtime.session.Session`.
@@ -70,8 +75,7 @@ class OnnxSession:
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """RGB uint8 (height, width, 3) -> probabilities, float32 (rows, columns, classes); see Session.run."""
         pixels = check_pixels(pixels, self.height, self.width)
-        image = pixels.transpose(2, 0, 1)[None].astype(np.float32, order="C") / np.float32(255)
-        (probability,) = self._session.run([self._output], {self._input: image})
+        (probability,) = self._session.run([self._output], {self._input: image_tensor(pixels)})
         values: NDArray[np.float32] = np.ascontiguousarray(probability[0].transpose(1, 2, 0))
         return check_probabilities(values, self._path)
 

@@ -24,6 +24,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 _COUNT = 16
+_TARGETS = ("--target", "onnx", "--target", "onnx-qdq", "--target", "tflite-int8")
 _NARROW = "backbone.blocks.1.depthwise"
 
 
@@ -49,9 +50,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def converted(
     small_checkpoint: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """``convert --target onnx --target tflite-int8``, once: the folder, and what was printed."""
+    """``convert`` to ONNX and to both integer formats, once: the folder, and what was printed."""
     out = tmp_path_factory.mktemp("out")
-    words = ["convert", small_checkpoint, "--target", "onnx", "--target", "tflite-int8", "--out", out]
+    words = ["convert", small_checkpoint, *_TARGETS, "--out", out]
     words += ["--calibration", photos, "--calibration-images", _COUNT, "--data", photos]
     done = subprocess.run(
         [sys.executable, "-m", "edge_deeplab.cli.main", *map(str, words)], capture_output=True, text=True, check=False
@@ -69,6 +70,8 @@ def test_it_writes_files_sidecars_ranges_and_a_report(
         "parity.png",
         "small-int8.tflite",
         "small-int8.tflite.json",
+        "small-qdq.onnx",
+        "small-qdq.onnx.json",
         "small.onnx",
         "small.onnx.json",
         "small.ranges.json",
@@ -77,14 +80,11 @@ def test_it_writes_files_sidecars_ranges_and_a_report(
     report = json.loads((out / "parity.json").read_text())
     assert report["passed"]
     assert report["images"] == _COUNT
-    for name in ("small.onnx", "small-int8.tflite"):
+    for name in ("small.onnx", "small-qdq.onnx", "small-int8.tflite"):
         artifact = load_artifact(out / name)
         assert artifact.metrics["parity"]["passed"]
         assert artifact.tools["torch"]
-    assert (
-        load_artifact(out / "small-int8.tflite").checkpoint_sha256
-        == load_ranges(out / "small.ranges.json").checkpoint_sha256
-    )
+        assert artifact.checkpoint_sha256 == load_ranges(out / "small.ranges.json").checkpoint_sha256
 
 
 def test_the_same_inputs_give_the_same_bytes(
@@ -96,11 +96,11 @@ def test_the_same_inputs_give_the_same_bytes(
 ) -> None:
     out, _ = converted
     done = edge_deeplab(
-        *("convert", small_checkpoint, "--target", "onnx", "--target", "tflite-int8", "--out", tmp_path),
+        *("convert", small_checkpoint, *_TARGETS, "--out", tmp_path),
         *("--ranges", out / "small.ranges.json", "--data", photos),
     )
     assert done.returncode == 0, done.stderr
-    for name in ("small.onnx", "small-int8.tflite", "small-int8.tflite.json"):
+    for name in ("small.onnx", "small-qdq.onnx", "small-qdq.onnx.json", "small-int8.tflite", "small-int8.tflite.json"):
         assert (tmp_path / name).read_bytes() == (out / name).read_bytes(), name
 
 
@@ -179,4 +179,10 @@ def test_what_it_refuses(
     (tmp_path / "other.json").write_text(json.dumps(other))
     assert "belong to the checkpoint 000000000000" in refuses(*int8, "--ranges", tmp_path / "other.json")
     assert "cannot read the ranges" in refuses(*int8, "--ranges", tmp_path / "none.json")
+    lacking = json.loads(ranges.read_text())
+    del lacking["activations"]["decoder.skip"]
+    (tmp_path / "lacking.json").write_text(json.dumps(lacking))
+    qdq = (*convert, "--target", "onnx-qdq", "--ranges")
+    assert "decoder.skip" in refuses(*qdq, tmp_path / "lacking.json")
+    assert "belong to the checkpoint 000000000000" in refuses(*qdq, tmp_path / "other.json")
     assert "--allow-drop is for int8" in refuses(*convert, "--target", "onnx", "--allow-drop", "3")
