@@ -33,6 +33,7 @@ def summary_tables(summary: ModelSummary, *, quantization: bool) -> Group:
         Text(summary.verdict, style=f"bold {colour}".strip()),
         Text(),
         _facts(summary),
+        Text(),
         _ports(summary),
     ]
     if summary.operators:

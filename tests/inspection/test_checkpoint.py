@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pytest
-
 from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.inspection.checkpoint import summarize_checkpoint
 from edge_deeplab.models.cost import count_cost
