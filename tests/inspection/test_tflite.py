@@ -180,6 +180,7 @@ def test_files_of_other_projects(
     summary = summarize_tflite(PEERS / name)
     assert summary.kind is kind
     assert summary.multiply_adds / 1e6 == pytest.approx(million, abs=0.05)
+    assert ("; the other is QUANTIZE inside" in summary.verdict) == (name == "deeplabv3_mnv2_pascal_quant.tflite")
     assert summary.execution is not None
     share = summary.execution.delegation
     assert (None if share is None else (share.partitions, share.left)) == execution
