@@ -24,7 +24,9 @@ def command(file: Path, quantization: bool, as_json: bool) -> None:
     from edge_deeplab.inspection.opening import inspect_file
     from edge_deeplab.inspection.tables import summary_tables
 
-    summary = inspect_file(file)
+    # Seconds where PyTorch must be imported; on standard error, and only where somebody watches.
+    with Console(stderr=True).status(f"looking into {file.name}"):
+        summary = inspect_file(file)
     if not as_json:
         Console().print(summary_tables(summary, quantization=quantization))
         return

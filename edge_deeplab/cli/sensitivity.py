@@ -82,7 +82,7 @@ def command(
         "photos": photos.description,
     }
     write_json(numbers, head | sensitivity.to_dict() | {"mixed_precision": mixed.to_dict()})
-    write_bytes(picture, sensitivity_picture(sensitivity, graph, ranges, pixels, title=title))
+    write_bytes(picture, sensitivity_picture(sensitivity, mixed, graph, ranges, pixels, title=title))
     console.print(f"{numbers} and {picture} written", soft_wrap=True)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edge_deeplab.quantization.affine import WEIGHT_MAX
 from edge_deeplab.quantization.graph import QuantizationGraph
+from edge_deeplab.quantization.mixed_precision import MixedPrecision
 from edge_deeplab.quantization.observers import Histogram
 from edge_deeplab.quantization.ranges import ActivationRange, QuantRanges
 from edge_deeplab.quantization.sensitivity import LayerSensitivity, Sensitivity, float_histograms
@@ -23,10 +24,12 @@ _BINS = 120
 _EXACT = 100.0  # dB: nothing but float32's own rounding; 8 bits reach 50 to 60
 # Okabe and Ito's colours (2008), told apart by people with any kind of colour vision.
 _BLUE, _ORANGE, _GREEN, _RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+_GREY = "#999999"
 
 
 def sensitivity_picture(
     sensitivity: Sensitivity,
+    mixed: MixedPrecision,
     graph: QuantizationGraph,
     ranges: QuantRanges,
     pixels: NDArray[np.uint8],
@@ -35,12 +38,13 @@ def sensitivity_picture(
 ) -> bytes:
     """Draw a network's sensitivity.
 
-    From top to bottom: SQNR in order of execution, accumulated and added; the mean error that each layer makes alone;
-    for the worst six the histogram of the float values with the int8 range, and the largest weight of every channel
-    with the range that its scale gives.
+    From top to bottom: the answer in a sentence; SQNR in order of execution, accumulated and added; the mean error that
+    each layer makes alone; for the worst six the histogram of the float values with the int8 range, and the largest
+    weight of every channel with the range that its scale gives.
 
     Args:
         sensitivity: of this network and these ranges.
+        mixed: what it wins to leave layers wider.
         graph: the float network.
         ranges: its ranges.
         pixels: the photos, RGB, uint8, (N, H, W, 3), at the network's size, for the histograms.
@@ -56,20 +60,35 @@ def sensitivity_picture(
     histograms = float_histograms(graph, pixels, [layer.layer for layer in worst])
     figure = Figure(figsize=(18, 15), dpi=90, layout="constrained")
     FigureCanvasAgg(figure)  # draws into memory, whatever screen there is or is not
-    figure.suptitle(title)
+    figure.suptitle(f"{title}\n{_answer(sensitivity, mixed)}", fontsize=13)
     rows = figure.add_gridspec(4, len(worst), height_ratios=(1.3, 1.0, 1.0, 0.8))
     ratios = figure.add_subplot(rows[0, :])
     _draw_ratios(ratios, sensitivity.layers)
     _draw_errors(figure.add_subplot(rows[1, :], sharex=ratios), sensitivity, {layer.layer for layer in worst})
     for column, layer in enumerate(worst):
-        _draw_histogram(
-            figure.add_subplot(rows[2, column]), layer, histograms[layer.layer], ranges.activation(layer.layer)
-        )
-        weights = figure.add_subplot(rows[3, column])
+        values, weights = (figure.add_subplot(rows[row, column]) for row in (2, 3))
+        _draw_histogram(values, layer, histograms[layer.layer], ranges.activation(layer.layer))
         _draw_weights(weights, *_channel_peaks(graph, ranges, layer.layer))
+        if column == 0:
+            values.set_ylabel("how often (log)")
+            weights.set_ylabel("weights (log)")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
+
+
+def _answer(sensitivity: Sensitivity, mixed: MixedPrecision) -> str:
+    """The whole network's loss, and what the mixed-precision answer wins back of it."""
+    whole = sensitivity.whole
+    loss = (
+        f"all layers in int8: mean error {whole.mean_error:.5f}, {whole.mask_agreement:.2%} of the pixels decided alike"
+    )
+    if not mixed.steps:
+        return f"{loss}; no layer in float wins anything"
+    first, last = mixed.steps[0], mixed.steps[-1]
+    gain = f"{first.layer} in float: {first.in_float.mean_error:.5f}"
+    more = f"; {len(mixed.steps) - 1} more: {last.in_float.mean_error:.5f}" if len(mixed.steps) > 1 else ""
+    return f"{loss}; with {gain}{more}"
 
 
 def _draw_ratios(axes: Axes, layers: Sequence[LayerSensitivity]) -> None:
@@ -88,15 +107,20 @@ def _draw_ratios(axes: Axes, layers: Sequence[LayerSensitivity]) -> None:
     axes.tick_params(labelbottom=False)
     axes.set_xlim(-1, len(layers))
     axes.grid(alpha=0.3)
-    axes.legend(ncols=4, loc="upper right")
+    axes.legend(ncols=4, loc="lower right", bbox_to_anchor=(1, 1), frameon=False)  # above: the points fill the axes
 
 
 def _draw_errors(axes: Axes, sensitivity: Sensitivity, worst: Collection[str]) -> None:
     layers = sensitivity.layers
-    colours = [_RED if layer.layer in worst else _BLUE for layer in layers]
-    axes.bar(np.arange(len(layers)), [layer.alone.mean_error for layer in layers], color=colours)
-    axes.axhline(sensitivity.whole.mean_error, color="black", ls="--")
-    axes.text(0, sensitivity.whole.mean_error, "all layers together", va="bottom")
+    for colour, label, members in (
+        (_RED, f"the worst {len(worst)}, seen closer below", {layer.layer for layer in layers if layer.layer in worst}),
+        (_BLUE, "others", {layer.layer for layer in layers if layer.layer not in worst and not layer.fixed}),
+        (_GREY, "input and output, whose range the contract fixes", {layer.layer for layer in layers if layer.fixed}),
+    ):
+        places = [place for place, layer in enumerate(layers) if layer.layer in members]
+        axes.bar(places, [layers[place].alone.mean_error for place in places], color=colour, label=label)
+    axes.axhline(sensitivity.whole.mean_error, color="black", ls="--", label="all layers together")
+    axes.legend(ncols=4, loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
     axes.set_ylabel("mean error of the probabilities\nif only this layer is int8")
     axes.set_xticks(np.arange(len(layers)), [layer.layer for layer in layers], rotation=90, fontsize=7)
     axes.margins(y=0.15)
@@ -129,14 +153,17 @@ def _channel_peaks(
 
 
 def _draw_weights(axes: Axes, peaks: NDArray[np.float64], limits: NDArray[np.float64]) -> None:
-    if not peaks.size:
-        axes.axis("off")
-        axes.text(0.5, 0.5, "no weights", ha="center", va="center", transform=axes.transAxes)
+    alive = np.flatnonzero(peaks)  # channels of zeros have no place on a logarithmic axis, and lose nothing
+    if alive.size < 2:
+        words = "no weights" if not peaks.size else f"{peaks.size} output channel\nlargest |weight| {peaks.max():.3g}"
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes)
         return
-    order = np.argsort(peaks)
-    floor = peaks[peaks > 0].min(initial=1.0) / 2
-    axes.semilogy(np.maximum(peaks[order], floor), color=_BLUE, marker=".", ls="", label="largest |weight|")
+    order = alive[np.argsort(peaks[alive])]
+    axes.semilogy(peaks[order], color=_BLUE, marker=".", ls="", label="largest |weight|")
     axes.semilogy(limits[order], color=_GREEN, lw=1, label="127 steps of its scale")
-    axes.set_xlabel("output channels, by size", fontsize=8)
+    left_out = peaks.size - alive.size
+    zeros = f" ({left_out} of zeros left out)" if left_out else ""
+    axes.set_xlabel(f"output channels, by size{zeros}", fontsize=8)
     axes.tick_params(which="both", labelsize=7)
     axes.legend(fontsize=7)

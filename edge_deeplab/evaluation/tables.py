@@ -106,9 +106,10 @@ def sensitivity_table(sensitivity: Sensitivity, *, count: int) -> Table:
         f"The {count} layers that do most harm, on {sensitivity.images} images", "only this layer in int8"
     )
     number_columns(table, "mean\nerror", "masks\nagree")
-    number_columns(table, "weights\ndB", "output\ndB", "both\ndB", "clipped", "accum.\ndB")
+    number_columns(table, "weight\ndB", "output\ndB", "out of\nrange", "accum.\ndB")
+    table.collapse_padding = True  # room for names of 28 letters in 80 columns
     for layer in sensitivity.worst(count):
-        ratios = [f"{ratio:.1f}" for ratio in (layer.by_weights, layer.by_activation, layer.added)]
+        ratios = [f"{ratio:.1f}" for ratio in (layer.by_weights, layer.by_activation)]
         table.add_row(
             layer.layer, *_effect_cells(layer.alone), *ratios, f"{layer.clipped:.2%}", f"{layer.accumulated:.1f}"
         )
@@ -122,6 +123,7 @@ def mixed_precision_table(mixed: MixedPrecision) -> Table:
     table = plain_table("Mixed precision: these layers wider, all others in int8", "wider, with those above it")
     number_columns(table, "mean error\nin float", "masks\nagree", "bytes\nmore")
     number_columns(table, "mean error\nin int16", "masks\nagree")
+    table.collapse_padding = True  # as above
     table.add_row("none", *_effect_cells(mixed.int8))
     for step in mixed.steps:
         table.add_row(step.layer, *_effect_cells(step.in_float), f"{step.more_bytes:,}", *_effect_cells(step.in_int16))

@@ -33,6 +33,7 @@ def summary_tables(summary: ModelSummary, *, quantization: bool) -> Group:
         Text(summary.verdict, style=f"bold {colour}".strip()),
         Text(),
         _facts(summary),
+        Text(),
         _ports(summary),
     ]
     if summary.operators:
@@ -99,18 +100,20 @@ def _execution(execution: Execution) -> str:
 def _ports(summary: ModelSummary) -> Table:
     table = plain_table("Inputs and outputs", "name")
     table.add_column("", no_wrap=True)
-    for heading in ("type", "shape", "scale\n(zero point)"):
+    quantized = any(port.scale is not None for port in (*summary.inputs, *summary.outputs))
+    for heading in ("type", "shape", *(("scale\n(zero point)",) if quantized else ())):
         table.add_column(heading, no_wrap=True)
     table.add_column("values", overflow="fold")
     for side, ports in (("in", summary.inputs), ("out", summary.outputs)):
         for port in ports:
-            table.add_row(*_port_cells(side, port))
+            table.add_row(*_port_cells(side, port, quantized=quantized))
     return table
 
 
-def _port_cells(side: str, port: Port) -> tuple[Text | str, ...]:
+def _port_cells(side: str, port: Port, *, quantized: bool) -> tuple[Text | str, ...]:
     scale = "" if port.scale is None else f"{port.scale:.5g} ({port.zero_point})"
-    return Text(port.name), side, port.type, Text(f"{_shape(port.shape)} {port.layout}"), scale, port.meaning
+    cells = (Text(port.name), side, port.type, Text(f"{_shape(port.shape)} {port.layout}".strip()))
+    return (*cells, *((scale,) if quantized else ()), port.meaning)
 
 
 def _operators(summary: ModelSummary) -> Table:
@@ -149,7 +152,7 @@ def _activations(tensors: Sequence[QuantizedTensor]) -> Table:
         table.add_column("origin", overflow="fold")
     for tensor in tensors:
         numbers = (_span(tensor.scales), _span(tensor.zero_points), _range(tensor))
-        table.add_row(Text(tensor.name), tensor.type, *numbers, *((Text(tensor.origin),) if origins else ()))
+        table.add_row(_short(tensor.name), tensor.type, *numbers, *((Text(tensor.origin),) if origins else ()))
     return table
 
 
@@ -160,7 +163,7 @@ def _weights(tensors: Sequence[QuantizedTensor]) -> Table:
     for tensor in tensors:
         channels = "" if tensor.axis is None else f"{len(tensor.scales)} ({tensor.axis})"
         numbers = (_span(tensor.scales), _span(tensor.zero_points), _range(tensor))
-        table.add_row(Text(tensor.name), tensor.type, channels, *numbers)
+        table.add_row(_short(tensor.name), tensor.type, channels, *numbers)
     return table
 
 
@@ -183,7 +186,15 @@ def _millions(count: int) -> str:
 
 
 def _size(size: int) -> str:
+    if size < 1000:
+        return f"{size} bytes"
     return megabytes(size) if size >= 1e5 else f"{size / 1e3:.1f} kB"
+
+
+def _short(name: str) -> Text:
+    """A tensor's name; TensorFlow joins the names of all operators that it merged into one by semicolons."""
+    first, *others = name.split(";")
+    return Text(f"{first} +{len(others)}" if others else first)
 
 
 def _words(value: Any) -> str:

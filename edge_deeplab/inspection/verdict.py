@@ -94,7 +94,8 @@ def _integer(graph: Graph, integer: list[Node], conversions: list[Node], others:
         rest.append(f"{_names(inside)} inside, which only {'changes' if len(inside) == 1 else 'change'} the scale")
     if others:
         rest.append(f"{_names(others)} on shapes, indices or constants")
-    tail = f"; the others are {'; '.join(rest)}" if rest else ""
+    verb = "the other is" if len(conversions) + len(others) == 1 else "the others are"
+    tail = f"; {verb} {'; '.join(rest)}" if rest else ""
     return f"integer throughout: {len(integer)} of {len(graph.nodes)} operators compute in {types}{tail}"
 
 

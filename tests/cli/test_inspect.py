@@ -33,6 +33,21 @@ def test_the_quantization_is_shown_on_request(edge_deeplab: Run, model: Path) ->
     lines = done.stdout.splitlines()
     assert any("0.0039216" in line and "-128" in line and "0 .. 1" in line for line in lines)
     assert sum("(0)" in line or "(3)" in line for line in lines) >= 66
+    names = {tensor.name for tensor in inspect_file(model).quantized}
+    joined = next(name for name in names if name.count(";") == 2)
+    assert f" {joined.split(';')[0]} +2 " in done.stdout
+    assert ";" not in done.stdout[done.stdout.index("Quantization of activations") :]
+
+
+def test_a_float_file_has_no_column_of_scales(
+    edge_deeplab: Run, model: Path, tmp_path: Path, small_onnx: bytes
+) -> None:
+    path = tmp_path / "small.onnx"
+    path.write_bytes(small_onnx)
+    assert "(zero point)" in edge_deeplab("inspect", model).stdout
+    shown = edge_deeplab("inspect", path).stdout
+    assert "(zero point)" not in shown
+    assert "any real number" in shown
 
 
 @pytest.mark.parametrize("options", [(), ("--quantization",)])

@@ -42,7 +42,7 @@ def ranges_file(
 def test_it_prints_the_culprit_and_writes_numbers_and_a_picture(
     edge_deeplab: Run, small_checkpoint: Path, ranges_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "80")
     words = ("sensitivity", small_checkpoint, "--ranges", ranges_file, "--count", 2, "--out", tmp_path / "out")
     done = edge_deeplab(*words)
     assert (done.returncode, done.stderr) == (0, "")
@@ -56,7 +56,10 @@ def test_it_prints_the_culprit_and_writes_numbers_and_a_picture(
     shown = done.stdout
     assert shown.index(f"\n {NARROW} ") < shown.index(f"\n {second} ")
     assert f"{harm[NARROW]:.5f}" in shown
-    assert "Mixed precision" in shown
+    answer = shown[shown.index("Mixed precision") :]
+    step = values["mixed_precision"]["steps"][0]["in_float"]["mean_error"]
+    assert f"\n {NARROW} " in answer  # in one piece, even in 80 columns
+    assert f"{step:.5f}" in answer
     with Image.open(tmp_path / "out/sensitivity.png") as picture:
         assert picture.width > 1000
         colours = np.asarray(picture.convert("RGB"))

@@ -61,7 +61,7 @@ def flex_sigmoid(model: Any) -> None:
 def wrong_zero_point(model: Any) -> None:
     """A zero point that uint8 does not have: LiteRT 2.1.0 does not refuse such a file, it crashes."""
     graph = model.subgraphs[0]
-    graph.tensors[graph.inputs[0]].quantization.zeroPoint[0] = -1
+    graph.tensors[graph.inputs[0]].quantization.zeroPoint = [-1]
 
 
 def second_graph(model: Any) -> None:

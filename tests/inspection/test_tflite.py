@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge_deeplab.artifact import Artifact
@@ -16,6 +17,8 @@ from edge_deeplab.inspection.verdict import Kind
 from edge_deeplab.models.cost import count_cost
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.models.loading import load_network
+from edge_deeplab.quantization.affine import Affine
+from edge_deeplab.quantization.ranges import load_ranges, ranges_path
 from edge_deeplab.runtime.litert import Delegation
 from edge_deeplab.spec import Format, IoType, ModelSpec, Precision, Target
 from edge_deeplab.weights import shipped_checkpoint, shipped_model
@@ -61,11 +64,13 @@ def test_it_multiplies_as_often_as_its_checkpoint(shipped: ModelSummary) -> None
 def test_its_quantization_is_that_of_its_ranges(shipped: ModelSummary) -> None:
     activations = [tensor for tensor in shipped.quantized if not tensor.constant and tensor.type == "int8"]
     assert all(tensor.axis is None and len(tensor.scales) == 1 for tensor in activations)
-    relu6 = [
-        tensor for tensor in activations if tensor.zero_points == (-128,) and tensor.scales[0] == pytest.approx(6 / 255)
-    ]
-    assert relu6
-    assert (relu6[0].low, relu6[0].high) == (0, pytest.approx(6))
+    ranges = load_ranges(ranges_path(shipped_checkpoint()))
+    given = {(activation.affine.scale, activation.affine.zero_point) for activation in ranges.activations.values()}
+    rounded = {(float(np.float32(scale)), zero_point) for scale, zero_point in given}  # as a flatbuffer holds them
+    assert {(tensor.scales[0], tensor.zero_points[0]) for tensor in activations} == rounded
+    for tensor in activations:
+        affine = Affine(tensor.scales[0], tensor.zero_points[0])
+        assert (tensor.low, tensor.high) == pytest.approx((affine.low, affine.high))
     weights = [tensor for tensor in shipped.quantized if tensor.constant and tensor.type == "int8"]
     assert len(weights) == 66
     assert {tensor.axis for tensor in weights if len(tensor.scales) > 1} == {0, 3}  # OHWI, depthwise 1HWO
@@ -175,6 +180,7 @@ def test_files_of_other_projects(
     summary = summarize_tflite(PEERS / name)
     assert summary.kind is kind
     assert summary.multiply_adds / 1e6 == pytest.approx(million, abs=0.05)
+    assert ("; the other is QUANTIZE inside" in summary.verdict) == (name == "deeplabv3_mnv2_pascal_quant.tflite")
     assert summary.execution is not None
     share = summary.execution.delegation
     assert (None if share is None else (share.partitions, share.left)) == execution

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from edge_deeplab.errors import SpecError
 from edge_deeplab.models.cost import count_cost
@@ -27,10 +28,21 @@ def test_the_papers_parameters_with_dense_aspp() -> None:
     assert count_cost(build_network(spec), 513, 513).parameters / 1e6 == pytest.approx(4.52, abs=0.005)
 
 
-def test_counting_leaves_the_mode_alone() -> None:
+@pytest.mark.parametrize("spec", [_PAPER, NetworkSpec(width_multiplier=0.35, aspp_separable=False, num_classes=3)])
+def test_multiply_adds_are_those_of_pytorchs_counter(spec: NetworkSpec) -> None:
+    network = build_network(spec).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, 3, 65, 97))
+    # PyTorch counts a multiplication and an addition as two.
+    assert count_cost(network, 65, 97).multiply_adds == counter.get_total_flops() // 2
+
+
+def test_counting_leaves_the_network_as_it_was() -> None:
     network = build_network(_PAPER).train()
-    count_cost(network, 65, 65)
+    first = count_cost(network, 65, 65)
     assert network.training
+    assert count_cost(network, 65, 65) == first
+    assert not any(module._forward_hooks for module in network.modules())
 
 
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
