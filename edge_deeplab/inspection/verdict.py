@@ -80,7 +80,8 @@ def broken_promise(precision: Precision, kind: Kind) -> str:
 
 
 def _integer(graph: Graph, integer: list[Node], conversions: list[Node], others: list[Node]) -> str:
-    types = _words(sorted(_activation_types(graph, integer)))
+    # In QDQ form the integers stand between the conversions, and the operators read floats.
+    types = _words(sorted(_activation_types(graph, conversions if graph.simulated else integer)))
     if graph.simulated:
         return (
             f"integer throughout, as QDQ: {_all(len(integer))} between DequantizeLinear and QuantizeLinear, where the "
@@ -110,7 +111,7 @@ def _by_place(graph: Graph, conversions: Iterable[Node]) -> tuple[list[Node], li
 
 
 def _activation_types(graph: Graph, nodes: Iterable[Node]) -> set[str]:
-    """Types of what integer operators read and write: quantized activations, without sizes and indices."""
+    """Types of the quantized activations that these operators read and write, without sizes and indices."""
     places = {place for node in nodes for place in (*node.inputs, *node.outputs)}
     values = [graph.values[place] for place in places if not graph.values[place].constant]
     return {value.type for value in values if value.parameters is not None and value.type not in ("int32", "int64")}
