@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_deeplab.errors import ModelFileError
+from edge_deeplab.runtime.coreml.float16 import round_to_float16
 from edge_deeplab.runtime.coreml.kernels import KERNELS, Kernel
 from edge_deeplab.runtime.coreml.operators.unsupported import UnsupportedError
 from edge_deeplab.runtime.coreml.program import Argument, Operation, Program, Reference
@@ -136,8 +137,7 @@ class Executor:
             found = "x".join(map(str, np.shape(value))) or "scalar"
             raise self._refusal(operation, f"gives {found} where the program declares {declared}")
         if declared.element is ElementType.FLOAT16 and self._imitate_float16:
-            with np.errstate(over="ignore"):
-                value = np.asarray(value).astype(np.float16)
+            return round_to_float16(np.asarray(value))
         return np.asarray(value, np.float32) if declared.element.floating else value
 
     def _refusal(self, operation: Operation, reason: str) -> ModelFileError:
