@@ -83,7 +83,9 @@ class Executor:
             ModelFileError: an operator is used in an unsupported way, or gives another shape than the program declares:
                 both show for any input, so that one run on zeros finds them.
         """
-        values: dict[str, Any] = {**self._constants, **inputs}
+        values: dict[str, Any] = {**self._constants}
+        for name, array in inputs.items():
+            values[name] = self._rounded(array, self._program.inputs[name])
         for step in self._steps:
             ((name, _),) = step.operation.outputs
             values[name] = self._apply(step.kernel, step.operation, values)
@@ -136,6 +138,9 @@ class Executor:
         if np.shape(value) != declared.shape:
             found = "x".join(map(str, np.shape(value))) or "scalar"
             raise self._refusal(operation, f"gives {found} where the program declares {declared}")
+        return self._rounded(value, declared)
+
+    def _rounded(self, value: Any, declared: TensorType) -> Any:
         if declared.element is ElementType.FLOAT16 and self._imitate_float16:
             return round_to_float16(np.asarray(value))
         return np.asarray(value, np.float32) if declared.element.floating else value

@@ -17,6 +17,7 @@ Floats = NDArray[np.float32]
 Sizes = Sequence[int] | NDArray[Any]
 
 _BLOCK = 1 << 16  # elements that a depthwise convolution works on at a time: a quarter of a megabyte stays in the cache
+_SUM = 128  # terms of a sum that BLAS is given at a time
 
 
 def conv(
@@ -184,8 +185,23 @@ def _grouped(windows: Floats, weight: Floats, groups: int) -> Floats:
     images, rows, columns = windows.shape[0], *windows.shape[4:]
     patches = windows.reshape(images, groups, -1, rows * columns)  # a copy, unless the filter is 1x1 at stride 1
     filters = weight.reshape(groups, weight.shape[0] // groups, -1)
-    result: Floats = np.matmul(filters, patches)
-    return result.reshape(images, weight.shape[0], rows, columns)
+    return _product(filters, patches).reshape(images, weight.shape[0], rows, columns)
+
+
+def _product(left: Floats, right: Floats) -> Floats:
+    """A matrix product whose last bits do not depend on BLAS's threads.
+
+    OpenBLAS cuts long sums into parts, and products with a vector into threads, by how many threads it has. So long
+    sums are cut here, shorter than it would do, and vectors are left to numpy's own loops.
+    """
+    if left.shape[-2] == 1 or right.shape[-1] == 1:
+        vector: Floats = np.einsum("gmk,ngkp->ngmp", left, right)
+        return vector
+    length = left.shape[-1]
+    result: Floats = np.matmul(left[..., :_SUM], right[..., :_SUM, :])
+    for first in range(_SUM, length, _SUM):
+        result += np.matmul(left[..., first : first + _SUM], right[..., first : first + _SUM, :])
+    return result
 
 
 def _depthwise(x: Floats, weight: Floats, border: Sequence[tuple[int, int]], taps: _Taps) -> Floats:
