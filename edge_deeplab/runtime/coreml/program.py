@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,7 +173,7 @@ class _Reader:
             path = folder / name.removeprefix(_MODEL_FOLDER)
             if not path.resolve().is_relative_to(folder.resolve()):
                 raise ModelFileError(f"{self._path} names a weight file outside its package, {name}: convert it again")
-            self._files[name] = self._stack.enter_context(WeightFile(path))
+            self._files[name] = self._stack.enter_context(closing(WeightFile(path)))
         return self._files[name]
 
     def _unreadable(self, name: str, reason: str) -> ModelFileError:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import mmap
 import struct
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -29,7 +28,7 @@ _CURE = "copy the whole package again, or convert the model again"
 class WeightFile:
     """An opened weight file, mapped into memory: blobs are read where the program asks for them.
 
-    A context manager. What :meth:`read` gives is a copy, so that the file may be replaced as soon as this is closed.
+    What :meth:`read` gives is a copy, so that the file may be replaced as soon as this is closed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,11 +76,3 @@ class WeightFile:
     def close(self) -> None:
         """Give the mapping back."""
         self._content.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -68,6 +68,14 @@ def test_a_depthwise_convolution_of_more_channels_than_fit_a_block() -> None:
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (6, 7)])
+@pytest.mark.parametrize("outputs", [1, 5])
+def test_sums_longer_than_blas_is_given_at_a_time(outputs: int, size: tuple[int, int]) -> None:
+    x, weight = random(2, 300, *size), random(outputs, 300, 1, 1)
+    expected = functional.conv2d(torch.from_numpy(x), torch.from_numpy(weight))
+    np.testing.assert_allclose(conv(x, weight), expected.numpy(), rtol=1e-4, atol=1e-4)
+
+
 ROW = np.array([1, 2, 3, 4, 5], np.float32).reshape(1, 1, 1, 5)
 EDGE = np.array([1, 0, -1], np.float32).reshape(1, 1, 1, 3)  # left neighbour minus right neighbour
 
@@ -113,6 +121,8 @@ def test_what_is_ambiguous_or_unknown_is_refused(columns: int, options: dict[str
 def test_an_even_filter_with_same_padding_is_refused() -> None:
     with pytest.raises(UnsupportedError, match="ambiguous for a filter that reaches over 2 pixels"):
         conv(ROW, np.ones((1, 1, 1, 2), np.float32), pad_type="same")
+    with pytest.raises(UnsupportedError, match="ambiguous for a filter that reaches over 4 pixels"):
+        conv(np.zeros((1, 1, 1, 6), np.float32), np.ones((1, 1, 1, 4), np.float32), pad_type="same", strides=(1, 2))
 
 
 def test_signals_and_volumes_are_refused() -> None:
