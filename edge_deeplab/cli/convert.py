@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,12 +83,13 @@ def command(
     from edge_deeplab.errors import SpecError
     from edge_deeplab.extras import require_extra
     from edge_deeplab.files import make_folder
-    from edge_deeplab.spec import Precision
+    from edge_deeplab.spec import IoType, Precision
     from edge_deeplab.weights import shipped_checkpoint
 
     chosen = _targets(targets)
     require_extra("convert", "converting", "torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "tensorflow")
 
+    from edge_deeplab.cli.conversion import convert_files
     from edge_deeplab.models.loading import load_network
 
     if ranges_file is not None and calibration is not None:
@@ -102,7 +103,8 @@ def command(
     ranges = None
     if to_int8:
         ranges = _ranges(source, network, loaded, ranges_file, calibration, calibration_split, calibration_images, out)
-    artifacts = _convert(source, network, loaded, chosen, out, io, ranges)
+    outputs = [(target, IoType(io)) for target in chosen]
+    artifacts = convert_files(source, network, loaded, outputs, out, ranges)
     _prove(source, network, ranges, artifacts, out, data=data, split=split, threads=threads, allowed_drop=allow_drop)
 
 
@@ -111,16 +113,6 @@ def _targets(names: tuple[str, ...]) -> tuple[Target, ...]:
 
     wanted = {target for name in names for target in (Target.all() if name == "all" else (Target.parse(name),))}
     return tuple(target for target in Target.all() if target in wanted)
-
-
-def _file_name(checkpoint: Path, target: Target, io: str) -> str:
-    """``portrait.onnx``, ``portrait-qdq.onnx``, ``portrait-float16.tflite``, ``portrait-int8-float-io.tflite``."""
-    from edge_deeplab.spec import Format, Precision
-
-    if target.format is Format.ONNX:
-        return f"{checkpoint.stem}{'-qdq' if target.precision is Precision.INT8 else ''}{target.suffix}"
-    variant = f"-{io}-io" if target.precision is Precision.INT8 and io != "uint8" else ""
-    return f"{checkpoint.stem}-{target.precision}{variant}{target.suffix}"
 
 
 def _ranges(
@@ -165,54 +157,6 @@ def _ranges(
     save_ranges(written, ranges)
     click.echo(f"{written} written: ranges observed on {images.description}", err=True)
     return ranges
-
-
-def _convert(
-    checkpoint: Path,
-    network: DeepLab,
-    loaded: Checkpoint,
-    targets: tuple[Target, ...],
-    out: Path,
-    io: str,
-    ranges: QuantRanges | None,
-) -> list[Artifact]:
-    """Write the file of each target; PyTorch exports once and TensorFlow starts once for all of them."""
-    from rich.console import Console
-
-    from converters import onnx, onnx_qdq, tflite, tflite_int8
-    from edge_deeplab.spec import Format, IoType, Precision
-
-    console = Console(stderr=True)
-    with console.status("PyTorch exports to ONNX"):
-        exported = onnx.export(network, loaded.spec)
-    # The int8 file is made of the float32 one.
-    precisions = {
-        Precision.FLOAT32 if target.precision is Precision.INT8 else target.precision
-        for target in targets
-        if target.format is Format.TFLITE
-    }
-    flatbuffers: Mapping[Precision, bytes] = {}
-    if precisions:
-        with console.status("TensorFlow converts in a process of its own (half a minute)"):
-            flatbuffers = tflite.flatbuffers(exported, sorted(precisions))
-    artifacts = []
-    for target in targets:
-        path = out / _file_name(checkpoint, target, io)
-        with console.status(f"writing and checking {path.name}"):
-            match target.format, target.precision:
-                case Format.ONNX, Precision.INT8:
-                    assert ranges is not None
-                    artifact = onnx_qdq.convert(checkpoint, path, ranges, exported=exported)
-                case Format.ONNX, _:
-                    artifact = onnx.convert(checkpoint, path, exported=exported)
-                case Format.TFLITE, Precision.INT8:
-                    assert ranges is not None
-                    artifact = tflite_int8.convert(checkpoint, path, ranges, flatbuffers[Precision.FLOAT32], IoType(io))
-                case Format.TFLITE, precision:
-                    artifact = tflite.convert(checkpoint, path, precision, flatbuffer=flatbuffers[precision])
-        artifact.write_sidecar()
-        artifacts.append(artifact)
-    return artifacts
 
 
 def _prove(
