@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from edge_deeplab.quantization.ranges import QuantRanges
     from edge_deeplab.spec import IoType, Target
 
+REQUIRED = ("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "tensorflow", "jinja2")
+"""Packages that converting and comparing take, by their import names."""
+
 
 def convert_files(
     checkpoint: Path,
@@ -63,6 +66,26 @@ def convert_files(
         artifact.write_sidecar()
         artifacts.append(artifact)
     return artifacts
+
+
+def variants(target: Target) -> tuple[IoType, ...]:
+    """The element types of input and output that a target's file can have, the one that most clients take first."""
+    from edge_deeplab.spec import Format, IoType, Precision
+
+    several = target.format is Format.TFLITE and target.precision is Precision.INT8
+    return (IoType.UINT8, IoType.INT8, IoType.FLOAT32) if several else (IoType.UINT8,)
+
+
+def parse_targets(names: Sequence[str]) -> tuple[Target, ...]:
+    """Read ``--target``'s words, of which "all" means every target; in the order of ``Target.all()``.
+
+    Raises:
+        SpecError: no such target.
+    """
+    from edge_deeplab.spec import Target
+
+    wanted = {target for name in names for target in (Target.all() if name == "all" else (Target.parse(name),))}
+    return tuple(target for target in Target.all() if target in wanted)
 
 
 def file_name(checkpoint: Path, target: Target, io: IoType) -> str:
