@@ -122,8 +122,8 @@ def _cells(row: ParityRow) -> list[_Cell]:
     drop = judged("iou_drop", f"{row.drop.worst:+z.4f} {row.drop.worst_source}".strip()) if row.drop else None
     return [
         _Cell(megabytes(row.size)),
-        judged("max_error", f"{row.agreement.max_error:.1e}"),
-        judged("mean_error", f"{row.agreement.mean_error:.1e}"),
+        judged("max_error", f"{row.agreement.max_error:.2e}"),
+        judged("mean_error", f"{row.agreement.mean_error:.2e}"),
         judged("mask_agreement", f"{row.agreement.mask_agreement:.3%}"),
         judged("reference_iou", f"{row.agreement.reference_iou:.4f}"),
         *_accuracy_cells(row.accuracy, row, drop),
@@ -197,7 +197,7 @@ def _pictures(report: ParityReport, shown: Exhibit) -> list[_Picture]:
         mask = class_map(output)
         compared = _compared(mask, expected)
         missing, added = (int(np.count_nonzero(compared == kind)) for kind in (_MISSING, _ADDED))
-        note = f"{agreement(mask, expected):.2%} agree"
+        note = f"{agreement(mask, expected):.3%} agree"
         if missing or added:
             note += f": {missing} pixels missing, {added} added"
         pictures.append(_Picture(_drawn(compared), row.name, note, pixelated=True))

@@ -129,12 +129,12 @@ def test_a_bad_file_leaves_no_folder_and_a_report(
     spoiled: Path, checkpoint: Path, made_persons: Path, edge_deeplab: Run, the_line: TheLine, tmp_path: Path
 ) -> None:
     place = tmp_path / "releases"
-    words = ("--target", "onnx-qdq", "--data", made_persons, "--split", "train", "--ranges", spoiled)
+    words = ("--target", "tflite-int8", "--data", made_persons, "--split", "train", "--ranges", spoiled)
     done = edge_deeplab("release", checkpoint, "--out", place / "two", *words)
     assert done.returncode == 1
     line = the_line(done)
     assert "nothing was released" in line
-    assert "small-qdq.onnx: " in line
+    assert "small-int8.tflite: " in line
     assert [path.name for path in place.iterdir()] == ["two.refused"]
     assert sorted(path.name for path in (place / "two.refused").iterdir()) == [
         "parity.html",
@@ -143,6 +143,13 @@ def test_a_bad_file_leaves_no_folder_and_a_report(
     ]
     assert not json.loads((place / "two.refused" / "parity.json").read_text())["passed"]
     assert "FAILED" in (place / "two.refused" / "parity.html").read_text()
+
+
+def test_a_converter_that_refuses_leaves_nothing_at_all(
+    spoiled: Path, checkpoint: Path, refuses: Callable[..., str], tmp_path: Path
+) -> None:
+    words = ("release", checkpoint, "--out", tmp_path / "two", "--target", "onnx-qdq", "--ranges", spoiled)
+    assert "differs from PyTorch" in refuses(*words)
 
 
 def test_the_card_beside_the_checkpoint_is_taken_if_it_speaks_of_it(
