@@ -28,27 +28,30 @@ def test_that_many_work_at_once() -> None:
 
 def test_the_first_failure_in_order_is_raised_and_what_waits_is_dropped() -> None:
     begun: list[int] = []
+    told: list[bool] = []
 
     def work(index: int, stopped: threading.Event) -> None:
         begun.append(index)
         if index == 1:
             raise ValueError("one")
         if index > 1:
-            stopped.wait(60)
+            told.append(stopped.wait(15))
             raise ValueError("a later one")
 
     with pytest.raises(ValueError, match=r"^one$"):
         in_order(work, 1000, workers=2)
     assert len(begun) <= 4
+    assert all(told)
 
 
 def test_an_interruption_ends_what_has_begun_and_drops_what_waits() -> None:
     begun: list[int] = []
+    told: list[bool] = []
 
     def work(index: int, stopped: threading.Event) -> None:
         begun.append(index)
         if index:
-            assert stopped.wait(60)
+            told.append(stopped.wait(15))
 
     def interrupt(done: int, count: int) -> None:
         raise KeyboardInterrupt
@@ -56,3 +59,4 @@ def test_an_interruption_ends_what_has_begun_and_drops_what_waits() -> None:
     with pytest.raises(KeyboardInterrupt):
         in_order(work, 1000, workers=2, progress=interrupt)
     assert len(begun) <= 4
+    assert all(told)
