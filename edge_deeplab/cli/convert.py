@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from edge_deeplab.models.deeplab import DeepLab
     from edge_deeplab.quantization.ranges import QuantRanges
     from edge_deeplab.quantization.sensitivity import LayerSensitivity
-    from edge_deeplab.spec import Target
 
 _BLAME_IMAGES, _BLAMED = 8, 3  # photos that layers are measured on, and layers that are named
 
@@ -80,14 +79,15 @@ def command(
     Exit status 1 if one is further off than its tolerance allows: it is then named FILE.rejected, and where it is int8
     the layers to blame are named.
     """
+    from edge_deeplab.cli.conversion import REQUIRED, convert_files, parse_targets
     from edge_deeplab.errors import SpecError
     from edge_deeplab.extras import require_extra
     from edge_deeplab.files import make_folder
-    from edge_deeplab.spec import Precision
+    from edge_deeplab.spec import IoType, Precision
     from edge_deeplab.weights import shipped_checkpoint
 
-    chosen = _targets(targets)
-    require_extra("convert", "converting", "torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "tensorflow")
+    chosen = parse_targets(targets)
+    require_extra("convert", "converting", *REQUIRED)
 
     from edge_deeplab.models.loading import load_network
 
@@ -102,25 +102,9 @@ def command(
     ranges = None
     if to_int8:
         ranges = _ranges(source, network, loaded, ranges_file, calibration, calibration_split, calibration_images, out)
-    artifacts = _convert(source, network, loaded, chosen, out, io, ranges)
+    outputs = [(target, IoType(io)) for target in chosen]
+    artifacts = convert_files(source, network, loaded, outputs, out, ranges)
     _prove(source, network, ranges, artifacts, out, data=data, split=split, threads=threads, allowed_drop=allow_drop)
-
-
-def _targets(names: tuple[str, ...]) -> tuple[Target, ...]:
-    from edge_deeplab.spec import Target
-
-    wanted = {target for name in names for target in (Target.all() if name == "all" else (Target.parse(name),))}
-    return tuple(target for target in Target.all() if target in wanted)
-
-
-def _file_name(checkpoint: Path, target: Target, io: str) -> str:
-    """``portrait.onnx``, ``portrait-qdq.onnx``, ``portrait-float16.tflite``, ``portrait-int8-float-io.tflite``."""
-    from edge_deeplab.spec import Format, Precision
-
-    if target.format is Format.ONNX:
-        return f"{checkpoint.stem}{'-qdq' if target.precision is Precision.INT8 else ''}{target.suffix}"
-    variant = f"-{io}-io" if target.precision is Precision.INT8 and io != "uint8" else ""
-    return f"{checkpoint.stem}-{target.precision}{variant}{target.suffix}"
 
 
 def _ranges(
@@ -167,54 +151,6 @@ def _ranges(
     return ranges
 
 
-def _convert(
-    checkpoint: Path,
-    network: DeepLab,
-    loaded: Checkpoint,
-    targets: tuple[Target, ...],
-    out: Path,
-    io: str,
-    ranges: QuantRanges | None,
-) -> list[Artifact]:
-    """Write the file of each target; PyTorch exports once and TensorFlow starts once for all of them."""
-    from rich.console import Console
-
-    from converters import onnx, onnx_qdq, tflite, tflite_int8
-    from edge_deeplab.spec import Format, IoType, Precision
-
-    console = Console(stderr=True)
-    with console.status("PyTorch exports to ONNX"):
-        exported = onnx.export(network, loaded.spec)
-    # The int8 file is made of the float32 one.
-    precisions = {
-        Precision.FLOAT32 if target.precision is Precision.INT8 else target.precision
-        for target in targets
-        if target.format is Format.TFLITE
-    }
-    flatbuffers: Mapping[Precision, bytes] = {}
-    if precisions:
-        with console.status("TensorFlow converts in a process of its own (half a minute)"):
-            flatbuffers = tflite.flatbuffers(exported, sorted(precisions))
-    artifacts = []
-    for target in targets:
-        path = out / _file_name(checkpoint, target, io)
-        with console.status(f"writing and checking {path.name}"):
-            match target.format, target.precision:
-                case Format.ONNX, Precision.INT8:
-                    assert ranges is not None
-                    artifact = onnx_qdq.convert(checkpoint, path, ranges, exported=exported)
-                case Format.ONNX, _:
-                    artifact = onnx.convert(checkpoint, path, exported=exported)
-                case Format.TFLITE, Precision.INT8:
-                    assert ranges is not None
-                    artifact = tflite_int8.convert(checkpoint, path, ranges, flatbuffers[Precision.FLOAT32], IoType(io))
-                case Format.TFLITE, precision:
-                    artifact = tflite.convert(checkpoint, path, precision, flatbuffer=flatbuffers[precision])
-        artifact.write_sidecar()
-        artifacts.append(artifact)
-    return artifacts
-
-
 def _prove(
     checkpoint: Path,
     network: DeepLab,
@@ -228,54 +164,41 @@ def _prove(
     allowed_drop: float | None,
 ) -> None:
     """Compare, print the table, write the report and the numbers into the sidecars; set aside what failed."""
-    from contextlib import ExitStack
     from dataclasses import replace
 
     from rich.console import Console
 
-    from edge_deeplab.cli.progress import image_progress
+    from edge_deeplab.cli.comparison import Candidate, compare_files
     from edge_deeplab.errors import ParityError
     from edge_deeplab.evaluation.blame import blame
-    from edge_deeplab.evaluation.parity import Contender, compare
-    from edge_deeplab.evaluation.parity_images import parity_images
     from edge_deeplab.evaluation.report import write_report
-    from edge_deeplab.evaluation.tables import parity_tables
-    from edge_deeplab.runtime.opening import open_session
     from edge_deeplab.spec import Precision
 
     console = Console()
-    with ExitStack() as stack:
-
-        def contender(path: Path, target: Target | None) -> Contender:
-            return Contender(
-                name=path.name,
-                session=stack.enter_context(open_session(path, threads=threads)),
-                size=path.stat().st_size,
-                target=target,
-                allowed_drop=allowed_drop if target and target.precision is Precision.INT8 else None,
-            )
-
-        reference = contender(checkpoint, None)
-        candidates = [contender(artifact.path, artifact.target) for artifact in artifacts]
-        images = parity_images(data, split, reference.session.classes)
-        with image_progress("comparing") as progress:
-            report = compare(reference, candidates, images, progress=progress)
-        console.print(parity_tables(report))
-        numbers, picture = write_report(report, reference, candidates, images, out)
-    rows = {entry["name"]: entry for entry in report.to_dict()["artifacts"]}
+    candidates = [
+        Candidate(
+            artifact.path,
+            artifact.target,
+            allowed_drop if artifact.target.precision is Precision.INT8 else None,
+        )
+        for artifact in artifacts
+    ]
+    compared = compare_files(checkpoint, candidates, data=data, split=split, threads=threads)
+    report = compared.report
+    numbers, picture, page = write_report(report, compared.exhibits, out)
     rejected = []
     for artifact, row in zip(artifacts, report.rows, strict=True):
-        measured = replace(artifact, metrics={"parity": {"images": report.images, **rows[row.name]}})
+        measured = replace(artifact, metrics={"parity": {"images": report.images, **row.to_dict()}})
         if row.passed:
             measured.write_sidecar()
             console.print(f"{artifact.path} written", soft_wrap=True)
         else:
             rejected.append(_set_aside(measured))
-    console.print(f"{numbers} and {picture} written", soft_wrap=True)
+    console.print(f"{numbers}, {picture} and {page} written", soft_wrap=True)
     # Blame comes after the renaming: it takes a while, and an interruption must not leave a bad file a good name.
     quantized = [artifact for artifact in rejected if artifact.target.precision is Precision.INT8]
     if ranges is not None and quantized:
-        layers = _blame(network, quantized, ranges, images)
+        layers = _blame(network, quantized, ranges, compared.images)
         raise ParityError(
             f"{'; '.join(report.failures)}; the layers that do most harm in int8 are {blame(layers)}: "
             "edge-deeplab sensitivity shows more, --allow-drop accepts a loss"
