@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -85,7 +86,72 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     write_bytes(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
 
 
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give an empty temporary folder beside ``path``; rename it to ``path`` at the end.
+
+    For models that are folders (.mlpackage). Whatever fails in between leaves the old folder as it was, and the old one
+    goes only when the new one is whole.
+
+    Raises:
+        OutputError: the place cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent))
+    except OSError as error:
+        raise output_error(path, error) from error
+    try:
+        yield temporary
+        for entry in (temporary, *temporary.rglob("*")):
+            entry.chmod(0o755 if entry.is_dir() else 0o644)
+        replace(temporary, path)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename a file or a folder, in place of one of its kind that may be there.
+
+    Raises:
+        OSError: it cannot be renamed; the old one is then where it was.
+    """
+    if not (source.is_dir() and target.is_dir()):
+        source.replace(target)
+        return
+    # The system replaces no folder that holds something: the old one steps aside until the new one has its name.
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.stem}-old-", dir=target.parent))
+    try:
+        target.replace(aside / target.name)
+        try:
+            source.replace(target)
+        except OSError:
+            (aside / target.name).replace(target)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
+    """The SHA-256, in hexadecimal, of a file's content; of a folder: of its files' names and contents.
+
+    A folder's is the hash of one line for each file, sorted: its content's hash, two spaces, its name from the folder
+    on with slashes (what ``sha256sum`` prints in there).
+    """
+    if path.is_dir():
+        lines = [f"{sha256(entry)}  {entry.relative_to(path).as_posix()}\n" for entry in _files_below(path)]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    return sum(entry.stat().st_size for entry in _files_below(path)) if path.is_dir() else path.stat().st_size
+
+
+def _files_below(folder: Path) -> list[Path]:
+    found = (entry for entry in folder.rglob("*") if entry.is_file())
+    return sorted(found, key=lambda entry: entry.relative_to(folder).as_posix())
