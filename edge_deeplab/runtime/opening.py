@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 from edge_deeplab.artifact import load_artifact, sidecar_path
 from edge_deeplab.errors import MissingExtraError, ModelFileError
+from edge_deeplab.runtime.coreml.compute_units import ComputeUnits
 from edge_deeplab.runtime.session import Session
 
 
-def open_session(path: Path, *, threads: int | None = None) -> Session:
-    """Open a checkpoint (.safetensors), an ONNX file (.onnx) or a TFLite file (.tflite).
+def open_session(
+    path: Path,
+    *,
+    threads: int | None = None,
+    compute_units: ComputeUnits = ComputeUnits.ALL,
+    imitate_float16: bool = False,
+) -> Session:
+    """Open a checkpoint (.safetensors), an ONNX or TFLite file (.onnx, .tflite), or a Core ML package (.mlpackage).
 
     The classes come from the checkpoint, or from the sidecar beside the file; a file from elsewhere has none, and is
-    taken for a person model where it has one channel.
+    taken for a person model where it has one channel. A Core ML package is run by Core ML on macOS, and by the
+    reference executor elsewhere.
 
     Args:
-        path: the file.
-        threads: to run with; None: what suits the runtime.
+        path: the file; a folder for a Core ML package.
+        threads: to run with; None: what suits the runtime. The Core ML runtimes choose for themselves.
+        compute_units: which processors Core ML may use; only a Core ML package on macOS heeds it.
+        imitate_float16: run a Core ML package by the reference executor, on macOS too, with float16 values rounded.
 
     Raises:
         ModelFileError: missing, of an unknown kind, truncated, not of the contract, or its sidecar belongs to
@@ -25,10 +36,11 @@ def open_session(path: Path, *, threads: int | None = None) -> Session:
         CheckpointError: a checkpoint that cannot be used.
         MissingExtraError: the runtime is not installed.
     """
-    if not path.is_file():
+    suffix = path.suffix.lower()
+    if not (path.exists() if suffix == ".mlpackage" else path.is_file()):
         raise ModelFileError(f"there is no model file {path}")
     # Each runtime is imported when it is asked for: the light use has only one of them.
-    match path.suffix.lower():
+    match suffix:
         case ".tflite":
             from edge_deeplab.runtime.tflite_session import TfliteSession
 
@@ -37,6 +49,14 @@ def open_session(path: Path, *, threads: int | None = None) -> Session:
             from edge_deeplab.runtime.onnx_session import OnnxSession
 
             return OnnxSession(path, threads=threads, classes=_sidecar_classes(path))
+        case ".mlpackage":
+            if platform.system() == "Darwin" and not imitate_float16:
+                from edge_deeplab.runtime.coreml.system_session import CoremlSession
+
+                return CoremlSession(path, compute_units=compute_units, classes=_sidecar_classes(path))
+            from edge_deeplab.runtime.coreml.reference_session import CoremlReferenceSession
+
+            return CoremlReferenceSession(path, imitate_float16=imitate_float16, classes=_sidecar_classes(path))
         case ".safetensors":
             try:
                 from edge_deeplab.runtime.torch_session import TorchSession
@@ -44,7 +64,9 @@ def open_session(path: Path, *, threads: int | None = None) -> Session:
                 raise MissingExtraError("torch", "train", f"running {path.name}") from error
             return TorchSession(path, threads=threads)
         case _:
-            raise ModelFileError(f"{path} is of no known kind: give a .tflite, a .onnx or a checkpoint (.safetensors)")
+            raise ModelFileError(
+                f"{path} is of no known kind: give a .tflite, a .onnx, a .mlpackage or a checkpoint (.safetensors)"
+            )
 
 
 def _sidecar_classes(path: Path) -> tuple[str, ...] | None:

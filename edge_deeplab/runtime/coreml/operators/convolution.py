@@ -1,0 +1,182 @@
+"""Convolution of images, and batch normalization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from edge_deeplab.runtime.coreml.operators.unsupported import UnsupportedError
+
+Floats = NDArray[np.float32]
+Sizes = Sequence[int] | NDArray[Any]
+
+_BLOCK = 1 << 16  # elements that a depthwise convolution works on at a time: a quarter of a megabyte stays in the cache
+
+
+def conv(
+    x: Floats,
+    weight: Floats,
+    bias: Floats | None = None,
+    strides: Sizes | None = None,
+    pad_type: str = "valid",
+    pad: Sizes | None = None,
+    dilations: Sizes | None = None,
+    groups: int = 1,
+) -> Floats:
+    """MIL's ``conv`` for images (iOS 15 and later): a cross-correlation, as every framework has it.
+
+    Args:
+        x: float32, (N, C_in, H, W).
+        weight: float32, (C_out, C_in / groups, kernel rows, kernel columns).
+        bias: float32, (C_out,).
+        strides: of rows and columns; None: 1.
+        pad_type: "valid" (none), "custom" (``pad``), "same" or "same_lower" (see :func:`padding`).
+        pad: rows before and after, columns before and after; only for "custom".
+        dilations: of rows and columns; None: 1.
+        groups: C_in and C_out are split into as many parts.
+
+    Returns:
+        float32, (N, C_out, rows, columns).
+
+    Raises:
+        UnsupportedError: not an image, an ambiguous padding, a filter larger than the padded image.
+    """
+    if x.ndim != 4 or weight.ndim != 4:
+        raise UnsupportedError(f"only images (rank 4) are supported, and this has rank {x.ndim}")
+    channels, outputs, kernel = x.shape[1], weight.shape[0], weight.shape[2:]
+    if channels != weight.shape[1] * groups or outputs % groups:
+        raise UnsupportedError(
+            f"filters {'x'.join(map(str, weight.shape))} in {groups} groups do not fit {channels} channels"
+        )
+    stride, dilation = _pair(strides, 1), _pair(dilations, 1)
+    reach = (dilation[0] * (kernel[0] - 1) + 1, dilation[1] * (kernel[1] - 1) + 1)
+    before_after = padding(pad_type, pad, x.shape[2:], reach, stride)
+    padded = np.pad(x, ((0, 0), (0, 0), *before_after)) if any(map(any, before_after)) else x
+    size = tuple((padded.shape[2 + axis] - reach[axis]) // stride[axis] + 1 for axis in range(2))
+    if min(padded.shape[2] - reach[0], padded.shape[3] - reach[1]) < 0:
+        raise UnsupportedError(f"its filter reaches over {reach[0]}x{reach[1]} pixels, further than its padded input")
+    windows = _windows(padded, kernel, stride, dilation, (size[0], size[1]))
+    result = _depthwise(windows, weight) if groups == channels == outputs else _grouped(windows, weight, groups)
+    if bias is not None:
+        result += bias[:, None, None]
+    return result
+
+
+def padding(
+    pad_type: str, pad: Sizes | None, size: Sequence[int], reach: Sequence[int], stride: Sequence[int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """How many zeros stand before and after the rows, and before and after the columns.
+
+    For "same" and "same_lower", MIL's documentation has two formulas: one from the filter alone, and one (in its shape
+    inference) such that ceil(size / stride) pixels come out. They agree for odd filters at stride 1, and for even
+    filters at stride 1 in sum; with a stride they differ by where the zeros stand, as TensorFlow differs from PyTorch.
+    Only where all readings agree is it done.
+
+    Args:
+        pad_type: MIL's name.
+        pad: the four numbers of "custom".
+        size: of the image, rows and columns.
+        reach: of the dilated filter, rows and columns.
+        stride: of rows and columns.
+
+    Raises:
+        UnsupportedError: an unknown name, "custom" without four numbers, an ambiguous "same".
+    """
+    match pad_type:
+        case "valid":
+            return (0, 0), (0, 0)
+        case "custom":
+            if pad is None or len(pad) != 4 or min(pad) < 0:
+                raise UnsupportedError(f"pad_type 'custom' needs four numbers that are not negative, and has {pad}")
+            top, bottom, left, right = map(int, pad)
+            return (top, bottom), (left, right)
+        case "same" | "same_lower":
+            return (
+                _same(pad_type, size[0], reach[0], stride[0]),
+                _same(pad_type, size[1], reach[1], stride[1]),
+            )
+        case _:
+            raise UnsupportedError(f"the padding {pad_type!r} is unknown")
+
+
+def _same(pad_type: str, size: int, reach: int, stride: int) -> tuple[int, int]:
+    half = (reach - 1) // 2
+    total = max(0, (-(-size // stride) - 1) * stride + reach - size)
+    if reach % 2 == 0 or total != 2 * half:
+        raise UnsupportedError(
+            f"the padding {pad_type!r} is ambiguous for a filter that reaches over {reach} pixels at stride {stride} "
+            f"on {size} pixels: convert the model with explicit padding"
+        )
+    return half, half
+
+
+def batch_norm(
+    x: Floats,
+    mean: Floats,
+    variance: Floats,
+    gamma: Floats | None = None,
+    beta: Floats | None = None,
+    epsilon: Floats | float = 1e-5,
+) -> Floats:
+    """MIL's ``batch_norm``: gamma * (x - mean) / sqrt(variance + epsilon) + beta for each channel of (N, C, ...)."""
+    scale = np.float32(1) / np.sqrt(variance + np.float32(epsilon))
+    if gamma is not None:
+        scale = scale * gamma
+    shift = -mean * scale if beta is None else beta - mean * scale
+    each = (slice(None), *(None,) * (x.ndim - 2))
+    result: Floats = x * scale[each] + shift[each]
+    return result
+
+
+def _pair(values: Sizes | None, default: int) -> tuple[int, int]:
+    if values is None:
+        return default, default
+    if len(values) != 2 or min(values) < 1:
+        raise UnsupportedError(f"strides and dilations are two positive numbers, and are {values}")
+    return int(values[0]), int(values[1])
+
+
+def _windows(
+    padded: Floats, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], size: tuple[int, int]
+) -> Floats:
+    """A view (N, C, kernel rows, kernel columns, rows, columns): for each filter tap, the pixels that it meets."""
+    images, channels, row, column = padded.strides
+    return as_strided(
+        padded,
+        (*padded.shape[:2], *kernel, *size),
+        (images, channels, row * dilation[0], column * dilation[1], row * stride[0], column * stride[1]),
+        writeable=False,
+    )
+
+
+def _grouped(windows: Floats, weight: Floats, groups: int) -> Floats:
+    """im2col and one matrix product for each group (Chellapilla et al. 2006, "High Performance Convolutional Neural
+    Networks for Document Processing")."""
+    images, rows, columns = windows.shape[0], *windows.shape[4:]
+    patches = windows.reshape(images, groups, -1, rows * columns)  # a copy, unless the filter is 1x1 at stride 1
+    filters = weight.reshape(groups, weight.shape[0] // groups, -1)
+    result: Floats = np.matmul(filters, patches)
+    return result.reshape(images, weight.shape[0], rows, columns)
+
+
+def _depthwise(windows: Floats, weight: Floats) -> Floats:
+    """One filter for each channel: the sum of the shifted images, some channels at a time so that they stay cached."""
+    images, channels, kernel_rows, kernel_columns, rows, columns = windows.shape
+    result = np.empty((images, channels, rows, columns), np.float32)
+    step = max(1, _BLOCK // max(1, rows * columns))
+    product = np.empty((min(step, channels), rows, columns), np.float32)
+    for image in range(images):
+        for first in range(0, channels, step):
+            some = slice(first, first + step)
+            total = result[image, some]
+            for tap in range(kernel_rows * kernel_columns):
+                i, j = divmod(tap, kernel_columns)
+                target = total if tap == 0 else product[: len(total)]
+                np.multiply(windows[image, some, i, j], weight[some, 0, i, j, None, None], out=target)
+                if tap:
+                    total += target
+    return result
