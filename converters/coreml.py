@@ -20,6 +20,7 @@ from edge_deeplab.files import atomic_folder, sha256
 from edge_deeplab.models.loading import load_network
 from edge_deeplab.quantization.graph import quantization_graph
 from edge_deeplab.quantization.ranges import QuantRanges, save_ranges
+from edge_deeplab.runtime.coreml.reference_session import CoremlReferenceSession
 from edge_deeplab.runtime.versions import versions
 from edge_deeplab.spec import Precision
 
@@ -64,6 +65,8 @@ def convert(
     with atomic_folder(out) as temporary:
         shutil.copytree(package, temporary, dirs_exist_ok=True)
         check_package(temporary, graph, loaded.spec, recipe, used)
+        with CoremlReferenceSession(temporary, classes=loaded.spec.classes) as session:
+            check_against_checkpoint(session, checkpoint, recipe.target)
         digest = sha256(temporary)
     return Artifact(
         path=out,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Sequence
 from typing import Any
 
 import coremltools as ct
@@ -11,21 +12,14 @@ import torch
 from coremltools.converters.mil.mil import Builder as mb  # noqa: N813 (its own documentation's word)
 from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 from coremltools.converters.mil.mil.passes.pass_registry import register_pass
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from converters.coreml_recipe import INPUT, DeploymentTarget, Output, Recipe
-from converters.coreml_storage import Storage, convolution_storage
-from converters.palette import Palette, palettize
+from converters.coreml_weights import Integers, StoredLayer, stored_layers
+from converters.palette import Palette
 from edge_deeplab.errors import ConversionError
-from edge_deeplab.quantization.affine import (
-    Affine,
-    dequantize_weights,
-    quantize_weights,
-    symmetric_scales,
-)
+from edge_deeplab.quantization.affine import Affine
 from edge_deeplab.quantization.graph import QuantizationGraph
-from edge_deeplab.quantization.integers import layer_integers
 from edge_deeplab.quantization.ranges import QuantRanges
 from edge_deeplab.quantization.simulate import insert_quantizers
 from edge_deeplab.spec import ModelSpec, Precision
@@ -47,10 +41,7 @@ _REWRITE_RANGES = {
 # Two layers with equal weights would share one constant, and could not have scales of their own.
 _SHARE_WEIGHTS = {"common::const_deduplication"}
 
-_COMPRESS = "edge_deeplab::compress_convolutions"
-
-Compression = Callable[[int, NDArray[np.floating], Any], Any]
-"""(number of the convolution, its weights, its constant operator) -> the constexpr variable in its place."""
+_STORE = "edge_deeplab::store_convolutions"
 
 
 def convert_network(graph: QuantizationGraph, spec: ModelSpec, recipe: Recipe, ranges: QuantRanges | None) -> Any:
@@ -66,28 +57,29 @@ def convert_network(graph: QuantizationGraph, spec: ModelSpec, recipe: Recipe, r
         A ``coremltools.models.MLModel``, not loaded, without metadata.
 
     Raises:
-        ConversionError: the converter changed the order or the weights of the convolutions.
+        ConversionError: coremltools changed the order or the weights of the convolutions.
         RangesError: the ranges do not fit the network.
     """
-    module: nn.Module = graph.module
     pipeline = ct.PassPipeline.DEFAULT
-    compression = _compression(graph, recipe, ranges)
-    if compression is not None:
+    module: nn.Module = graph.module
+    stored = stored_layers(graph, spec, recipe, ranges)
+    if stored:
         pipeline.remove_passes(_SHARE_WEIGHTS)
-        pipeline.append_pass(_COMPRESS)
-        pipeline.set_options(_COMPRESS, {"compression": compression})
+        pipeline.append_pass(_STORE)
+        pipeline.set_options(_STORE, {"layers": stored})
+        module = _with_stored(graph, stored)
     if recipe.precision is Precision.W8A8:
         assert ranges is not None
         pipeline.remove_passes(_REWRITE_RANGES)
-        module = _rounded(graph, ranges)
+        module = _rounded(graph, stored, ranges)
+    if recipe.output is Output.IMAGE:
+        module = _GreyImage(module)
+        output = ct.ImageType(name=recipe.output.feature, color_layout=ct.colorlayout.GRAYSCALE)
+    else:
+        output = ct.TensorType(name=recipe.output.feature, dtype=np.float32)
     shape = (1, 3, spec.height, spec.width)
     with torch.no_grad():
-        traced = torch.jit.trace(_Delivered(module, recipe.output).eval(), torch.zeros(shape), check_trace=False)
-    output = (
-        ct.ImageType(name=recipe.output.feature, color_layout=ct.colorlayout.GRAYSCALE)
-        if recipe.output is Output.IMAGE
-        else ct.TensorType(name=recipe.output.feature, dtype=np.float32)
-    )
+        traced = torch.jit.trace(module.eval(), torch.zeros(shape), check_trace=False)  # type: ignore[no-untyped-call]
     return ct.convert(
         traced,
         convert_to="mlprogram",
@@ -100,31 +92,43 @@ def convert_network(graph: QuantizationGraph, spec: ModelSpec, recipe: Recipe, r
     )
 
 
-class _Delivered(nn.Module):
-    """The network with the output that the package shall have."""
+class _GreyImage(nn.Module):
+    """The network with 0..255 instead of [0, 1]."""
 
-    def __init__(self, network: nn.Module, output: Output) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.output = output
 
-    def forward(self, image: Tensor) -> Tensor:  # (1, 3, H, W) -> (1, classes, H, W)
-        probability: Tensor = self.network(image)
-        return probability * 255 if self.output is Output.IMAGE else probability
+    def forward(self, image: Tensor) -> Tensor:  # (1, 3, H, W) -> (1, 1, H, W)
+        grey: Tensor = self.network(image) * 255
+        return grey
 
 
-def _rounded(graph: QuantizationGraph, ranges: QuantRanges) -> nn.Module:
+def _with_stored(graph: QuantizationGraph, stored: Sequence[StoredLayer]) -> nn.Module:
+    """The network with the weights that the package stands for."""
+    module = copy.deepcopy(graph.module)
+    for layer, form in zip(graph.convolutions, stored, strict=True):
+        conv = module.get_submodule(layer.module)
+        assert isinstance(conv, nn.Conv2d)
+        _set_weights(conv, form)
+    return module
+
+
+def _rounded(graph: QuantizationGraph, stored: Sequence[StoredLayer], ranges: QuantRanges) -> nn.Module:
     """The network with a pair of quantize and dequantize behind each point, and its weights on their grids."""
     graph.require(ranges)
-    layers = {layer.name: layer for layer in graph.convolutions}
+    forms = {layer.name: form for layer, form in zip(graph.convolutions, stored, strict=True)}
 
     def convolution(name: str, conv: nn.Conv2d) -> nn.Module:
-        weights, scales, bias, steps = layer_integers(graph, ranges, layers[name])
-        conv.weight = nn.Parameter(torch.from_numpy(dequantize_weights(weights, scales, 0)))
-        conv.bias = nn.Parameter(torch.from_numpy((bias.astype(np.float64) * steps).astype(np.float32)))
+        _set_weights(conv, forms[name])
         return _RoundedConv2d(conv)
 
     return insert_quantizers(graph, lambda group: _Pair(ranges.activation(group).affine), convolution)
+
+
+def _set_weights(conv: nn.Conv2d, form: StoredLayer) -> None:
+    conv.weight = nn.Parameter(torch.from_numpy(form.weights.weights().astype(np.float32)))
+    conv.bias = nn.Parameter(torch.from_numpy(form.bias))
 
 
 class _Pair(nn.Module):
@@ -155,75 +159,49 @@ class _RoundedConv2d(nn.Module):
 
 
 @register_pass(namespace="edge_deeplab")
-class compress_convolutions(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 (passes are registered by their class's name)
-    """Replace the weights of every convolution, in order of execution, by a constexpr operator.
+class store_convolutions(AbstractGraphPass):  # type: ignore[misc]  # noqa: N801 (a pass is named by its class)
+    """Put stored weights in the place of each convolution's constant, in order of execution.
 
-    coremltools' own compression passes leave out small ones in silence, and choose scales of their own.
+    coremltools' own compression leaves out small ones in silence, and chooses scales of its own.
     """
 
-    compression: Compression
+    layers: Sequence[StoredLayer] = ()
 
     def apply(self, prog: Any) -> None:
+        """Change a program in place. Raises: ConversionError: its convolutions are not those of the layers."""
         (function,) = prog.functions.values()
         convolutions = [operator for operator in function.operations if operator.op_type == "conv"]
+        if len(convolutions) != len(self.layers):
+            raise ConversionError(f"coremltools made {len(convolutions)} convolutions of {len(self.layers)}")
         with function:
-            for number, convolution in enumerate(convolutions):
+            for convolution, form in zip(convolutions, self.layers, strict=True):
                 constant = convolution.weight.op
-                if constant.op_type != "const":
-                    raise ConversionError(f"the weights of {convolution.name} are {constant.op_type}, not constant")
-                stored = self.compression(number, constant.val.val, constant)
+                if constant.op_type != "const" or not np.array_equal(constant.val.val, form.weights.weights()):
+                    raise ConversionError(f"coremltools has changed the weights of {convolution.name}")
                 function.replace_uses_of_var_after_op(
-                    anchor_op=constant, old_var=constant.outputs[0], new_var=stored, no_check_var_types=True
+                    anchor_op=constant,
+                    old_var=constant.outputs[0],
+                    new_var=_weights_operator(form.weights, constant),
+                    no_check_var_types=True,
                 )
                 function.remove_ops([constant])
 
 
-compress_convolutions.compression = None  # type: ignore[assignment]  # set by the pipeline's options
-
-
-def _compression(graph: QuantizationGraph, recipe: Recipe, ranges: QuantRanges | None) -> Compression | None:
-    """What is done to the weights of each convolution; None where they stay as they are."""
-    storages = convolution_storage(graph, recipe)
-    if set(storages) <= {Storage.FLOAT}:
-        return None
-
-    def compress(number: int, weights: NDArray[np.floating], constant: Any) -> Any:
-        layer, bits = graph.convolutions[number], recipe.lut_bits
-        if storages[number] is Storage.PALETTE:
-            assert bits is not None
-            return _palette(palettize(weights, bits), constant)
-        if ranges is None:
-            scales = _representable(symmetric_scales(weights, 0), weights.dtype)
-            return _affine(quantize_weights(weights, scales.astype(np.float32), 0), scales, constant)
-        integers, scales, _, _ = layer_integers(graph, ranges, layer)
-        if not np.array_equal(weights, dequantize_weights(integers, scales, 0)):
-            raise ConversionError(f"coremltools has put other weights than those of {layer.name} into {constant.name}")
-        return _affine(integers, scales, constant)
-
-    return compress
-
-
-def _representable(scales: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[np.floating]:
-    """Scales in the type of the weights: never 0, which would be a channel without a grid."""
-    return np.maximum(scales.astype(dtype), np.finfo(dtype).smallest_subnormal)
-
-
-def _affine(integers: NDArray[np.int8], scales: NDArray[np.floating], constant: Any) -> Any:
+def _weights_operator(stored: Integers | Palette, constant: Any) -> Any:
+    """The operator that gives stored weights, in front of the constant that it replaces."""
+    if isinstance(stored, Palette):
+        return mb.constexpr_lut_to_dense(
+            indices=stored.packed(),
+            lut=stored.table,
+            shape=np.array(stored.indices.shape, np.uint32),
+            before_op=constant,
+            name=f"{constant.name}_palettized",
+        )
     return mb.constexpr_affine_dequantize(
-        quantized_data=integers,
-        zero_point=np.zeros(len(scales), np.int8),
-        scale=scales,
+        quantized_data=stored.values,
+        zero_point=np.zeros(len(stored.scales), np.int8),
+        scale=stored.scales,
         axis=np.int32(0),
         before_op=constant,
         name=f"{constant.name}_int8",
-    )
-
-
-def _palette(palette: Palette, constant: Any) -> Any:
-    return mb.constexpr_lut_to_dense(
-        indices=palette.packed(),
-        lut=palette.table,
-        shape=np.array(palette.indices.shape, np.uint32),
-        before_op=constant,
-        name=f"{constant.name}_palettized",
     )

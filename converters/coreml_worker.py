@@ -11,11 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-# coremltools imports TensorFlow wherever it is installed, for a quarter of a minute, and nothing here needs it.
-sys.modules["tensorflow"] = None  # type: ignore[assignment]
-
 from converters.coreml_package import save_package
-from converters.coreml_program import convert_network
 from converters.coreml_recipe import DeploymentTarget, Output, Recipe
 from edge_deeplab.models.loading import load_network
 from edge_deeplab.quantization.graph import quantization_graph
@@ -25,6 +21,10 @@ from edge_deeplab.spec import Precision
 
 def main() -> None:
     """Read the job and write the packages."""
+    # coremltools imports TensorFlow wherever it is installed, for a quarter of a minute, and nothing here needs it.
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    from converters.coreml_program import convert_network
+
     job = json.loads(Path(sys.argv[1]).read_text())
     network, loaded = load_network(Path(job["checkpoint"]))
     graph = quantization_graph(network, loaded.spec.network.num_classes)

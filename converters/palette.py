@@ -1,8 +1,9 @@
-"""Palettes: weights as indices into a short table, Core ML's "palettization" (Han et al. 2016, arXiv 1510.00149, section 3)."""
+"""Palettes: weights as indices into a short table (Han et al. 2016, arXiv 1510.00149, section 3)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ class Palette:
         bits: of an index.
     """
 
-    table: NDArray[np.floating]
+    table: NDArray[np.floating[Any]]
     indices: NDArray[np.uint8]
     bits: int
 
@@ -30,12 +31,12 @@ class Palette:
         places = np.arange(self.bits, dtype=np.uint8)
         return np.packbits((self.indices.reshape(-1, 1) >> places) & 1, bitorder="little")
 
-    def weights(self) -> NDArray[np.floating]:
+    def weights(self) -> NDArray[np.floating[Any]]:
         """What the palette stands for: the shape of ``indices``, the type of ``table``."""
         return self.table[self.indices]
 
 
-def palettize(weights: NDArray[np.floating], bits: int) -> Palette:
+def palettize(weights: NDArray[np.floating[Any]], bits: int) -> Palette:
     """The table with the least squared error, and each weight's nearest entry.
 
     One-dimensional k-means has one best answer, which dynamic programming finds (Grønlund et al. 2017, arXiv
@@ -49,9 +50,12 @@ def palettize(weights: NDArray[np.floating], bits: int) -> Palette:
     # What it offers in public wants scikit-learn for small tensors, and finds a good table there instead of the best.
     from coremltools._deps import kmeans1d
 
-    values, places, counts = np.unique(weights, return_inverse=True, return_counts=True)
+    values, counts = np.unique(weights, return_counts=True)
     clustered = kmeans1d.cluster(values.astype(np.float64), min(len(values), 1 << bits), weights=counts)
+    entries = np.unique(np.array(clustered.centroids).astype(weights.dtype))
+    # Not the cluster's own entry: rounding the table may have brought a neighbour nearer.
+    edges = (entries[1:].astype(np.float64) + entries[:-1]) / 2
+    indices = np.searchsorted(edges, weights.astype(np.float64)).astype(np.uint8)
     table = np.zeros(1 << bits, weights.dtype)
-    table[: len(clustered.centroids)] = clustered.centroids
-    indices = np.array(clustered.clusters, np.uint8)[places].reshape(weights.shape)
+    table[: len(entries)] = entries
     return Palette(table, indices, bits)

@@ -105,14 +105,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield temporary
         for entry in (temporary, *temporary.rglob("*")):
             entry.chmod(0o755 if entry.is_dir() else 0o644)
-        replace(temporary, path)
+        move(temporary, path)
     except OSError as error:
         raise output_error(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def replace(source: Path, target: Path) -> None:
+def move(source: Path, target: Path) -> None:
     """Rename a file or a folder, in place of one of its kind that may be there.
 
     Raises:

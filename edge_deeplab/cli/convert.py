@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from converters.coreml_recipe import Recipe
     from edge_deeplab.artifact import Artifact
     from edge_deeplab.checkpoint import Checkpoint
     from edge_deeplab.evaluation.parity_images import ParityImages
@@ -27,7 +28,8 @@ _BLAME_IMAGES, _BLAMED = 8, 3  # photos that layers are measured on, and layers 
     "targets",
     multiple=True,
     required=True,
-    help="onnx, tflite-float32, tflite-float16, tflite-dynamic, tflite-int8, onnx-qdq, or all. May be given several "
+    help="onnx, tflite-float32, tflite-float16, tflite-dynamic, tflite-int8, onnx-qdq, coreml-float32, coreml-float16, "
+    "coreml-int8, coreml-palettized6, coreml-palettized4, coreml-w8a8, coreml (all six), or all. May be given several "
     "times.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files and the report.")
@@ -37,6 +39,18 @@ _BLAME_IMAGES, _BLAMED = 8, 3  # photos that layers are measured on, and layers 
     default="uint8",
     show_default=True,
     help="Element type of the int8 TFLite file's input and output.",
+)
+@click.option(
+    "--coreml-output",
+    type=click.Choice(["probability", "image"]),
+    default="probability",
+    show_default=True,
+    help="Core ML: a float array of probabilities, or a grey image of probability * 255.",
+)
+@click.option(
+    "--deployment-target",
+    type=click.Choice(["iOS15", "iOS16", "iOS17"]),
+    help="Core ML: the oldest system that shall run it; the oldest possible for each target if it is not given.",
 )
 @click.option(
     "--ranges",
@@ -58,13 +72,16 @@ _BLAME_IMAGES, _BLAMED = 8, 3  # photos that layers are measured on, and layers 
     "--allow-drop",
     type=click.FloatRange(min=0, max=100),
     metavar="POINTS",
-    help="Keep an int8 file over its tolerance if it loses at most so many points of person IoU (docs/evaluation.md).",
+    help="Keep a quantized file over its tolerance if it loses at most so many points of person IoU "
+    "(docs/evaluation.md).",
 )
 def command(
     checkpoint: Path | None,
     targets: tuple[str, ...],
     out: Path,
     io: str,
+    coreml_output: str,
+    deployment_target: str | None,
     ranges_file: Path | None,
     calibration: Path | None,
     calibration_split: str | None,
@@ -77,50 +94,77 @@ def command(
     """Convert CHECKPOINT (the shipped one if it is not given), and prove parity.
 
     Every file is compared with PyTorch on the same images; its sidecar FILE.json says what it is and how it compared.
-    Exit status 1 if one is further off than its tolerance allows: it is then named FILE.rejected, and where it is int8
-    the layers to blame are named.
+    Exit status 1 if one is further off than its tolerance allows: it is then named FILE.rejected, and where its
+    activations are int8 the layers to blame are named.
     """
     from edge_deeplab.errors import SpecError
     from edge_deeplab.extras import require_extra
     from edge_deeplab.files import make_folder
-    from edge_deeplab.spec import Precision
+    from edge_deeplab.spec import Format
     from edge_deeplab.weights import shipped_checkpoint
 
     chosen = _targets(targets)
-    require_extra("convert", "converting", "torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "tensorflow")
+    files = [target for target in chosen if target.format is not Format.COREML]
+    require_extra("convert", "converting", "torch", "safetensors")
+    if files:
+        require_extra("convert", "converting", "onnx", "onnxscript", "onnxruntime", "tensorflow")
+    if len(files) < len(chosen):
+        require_extra("convert", "converting to Core ML", "coremltools")
 
     from edge_deeplab.models.loading import load_network
 
     if ranges_file is not None and calibration is not None:
         raise SpecError("--ranges and --calibration exclude each other: take the ranges, or observe new ones")
-    to_int8 = any(target.precision is Precision.INT8 for target in chosen)
-    if allow_drop is not None and not to_int8:
-        raise SpecError("--allow-drop is for int8: a float file that is off is wrong, and no loss makes it right")
+    if allow_drop is not None and not any(target.quantized for target in chosen):
+        raise SpecError(
+            "--allow-drop is for quantized files: a float file that is off is wrong, and no loss makes it right"
+        )
+    recipes = _recipes(chosen, deployment_target, coreml_output)
     source = checkpoint or shipped_checkpoint()
     network, loaded = load_network(source)
     make_folder(out)
     ranges = None
-    if to_int8:
+    if any(target.integer_activations for target in chosen):
         ranges = _ranges(source, network, loaded, ranges_file, calibration, calibration_split, calibration_images, out)
-    artifacts = _convert(source, network, loaded, chosen, out, io, ranges)
+    artifacts = _convert(source, network, loaded, files, out, io, ranges) if files else []
+    artifacts += _convert_coreml(source, recipes, out, ranges) if recipes else []
     _prove(source, network, ranges, artifacts, out, data=data, split=split, threads=threads, allowed_drop=allow_drop)
 
 
 def _targets(names: tuple[str, ...]) -> tuple[Target, ...]:
     from edge_deeplab.spec import Target
 
-    wanted = {target for name in names for target in (Target.all() if name == "all" else (Target.parse(name),))}
+    wanted = {target for name in names for target in Target.named(name)}
     return tuple(target for target in Target.all() if target in wanted)
+
+
+def _recipes(targets: Sequence[Target], deployment_target: str | None, output: str) -> tuple[Recipe, ...]:
+    """What the Core ML packages shall be. Raises: SpecError: a system that is too old for a target."""
+    from converters.coreml_recipe import DeploymentTarget, Output, Recipe
+    from edge_deeplab.spec import Format
+
+    oldest = None if deployment_target is None else DeploymentTarget(deployment_target)
+    return tuple(
+        Recipe.of(target.precision, oldest, Output(output)) for target in targets if target.format is Format.COREML
+    )
 
 
 def _file_name(checkpoint: Path, target: Target, io: str) -> str:
     """``portrait.onnx``, ``portrait-qdq.onnx``, ``portrait-float16.tflite``, ``portrait-int8-float-io.tflite``."""
-    from edge_deeplab.spec import Format, Precision
+    from edge_deeplab.spec import Format
 
     if target.format is Format.ONNX:
-        return f"{checkpoint.stem}{'-qdq' if target.precision is Precision.INT8 else ''}{target.suffix}"
-    variant = f"-{io}-io" if target.precision is Precision.INT8 and io != "uint8" else ""
+        return f"{checkpoint.stem}{'-qdq' if target.integer_activations else ''}{target.suffix}"
+    variant = f"-{io}-io" if target.integer_activations and io != "uint8" else ""
     return f"{checkpoint.stem}-{target.precision}{variant}{target.suffix}"
+
+
+def _package_name(checkpoint: Path, recipe: Recipe) -> str:
+    """``portrait-float16.mlpackage``, ``portrait-w8a8-image.mlpackage``."""
+    from converters.coreml_recipe import Output
+
+    variant = "-image" if recipe.output is Output.IMAGE else ""
+    return f"{checkpoint.stem}-{recipe.precision}{variant}{recipe.target.suffix}"
 
 
 def _ranges(
@@ -171,7 +215,7 @@ def _convert(
     checkpoint: Path,
     network: DeepLab,
     loaded: Checkpoint,
-    targets: tuple[Target, ...],
+    targets: Sequence[Target],
     out: Path,
     io: str,
     ranges: QuantRanges | None,
@@ -215,6 +259,29 @@ def _convert(
     return artifacts
 
 
+def _convert_coreml(
+    checkpoint: Path, recipes: Sequence[Recipe], out: Path, ranges: QuantRanges | None
+) -> list[Artifact]:
+    """Write the package of each recipe; coremltools starts once for all of them."""
+    from contextlib import ExitStack
+
+    from rich.console import Console
+
+    from converters import coreml
+
+    console, artifacts = Console(stderr=True), []
+    with ExitStack() as stack:
+        with console.status("coremltools converts in a process of its own (ten seconds, and three a package)"):
+            made = stack.enter_context(coreml.packages(checkpoint, recipes, ranges))
+        for recipe in recipes:
+            path = out / _package_name(checkpoint, recipe)
+            with console.status(f"writing and checking {path.name}"):
+                artifact = coreml.convert(checkpoint, path, recipe, ranges, package=made[recipe])
+            artifact.write_sidecar()
+            artifacts.append(artifact)
+    return artifacts
+
+
 def _prove(
     checkpoint: Path,
     network: DeepLab,
@@ -240,8 +307,8 @@ def _prove(
     from edge_deeplab.evaluation.parity_images import parity_images
     from edge_deeplab.evaluation.report import write_report
     from edge_deeplab.evaluation.tables import parity_tables
+    from edge_deeplab.files import size
     from edge_deeplab.runtime.opening import open_session
-    from edge_deeplab.spec import Precision
 
     console = Console()
     with ExitStack() as stack:
@@ -250,9 +317,9 @@ def _prove(
             return Contender(
                 name=path.name,
                 session=stack.enter_context(open_session(path, threads=threads)),
-                size=path.stat().st_size,
+                size=size(path),
                 target=target,
-                allowed_drop=allowed_drop if target and target.precision is Precision.INT8 else None,
+                allowed_drop=allowed_drop if target and target.quantized else None,
             )
 
         reference = contender(checkpoint, None)
@@ -273,7 +340,7 @@ def _prove(
             rejected.append(_set_aside(measured))
     console.print(f"{numbers} and {picture} written", soft_wrap=True)
     # Blame comes after the renaming: it takes a while, and an interruption must not leave a bad file a good name.
-    quantized = [artifact for artifact in rejected if artifact.target.precision is Precision.INT8]
+    quantized = [artifact for artifact in rejected if artifact.target.integer_activations]
     if ranges is not None and quantized:
         layers = _blame(network, quantized, ranges, images)
         raise ParityError(
@@ -287,8 +354,10 @@ def _set_aside(artifact: Artifact) -> Artifact:
     """Rename a file that failed, so that no build script picks it up, and tell why in its sidecar."""
     from dataclasses import replace
 
+    from edge_deeplab.files import move
+
     rejected = replace(artifact, path=artifact.path.with_name(f"{artifact.path.name}.rejected"))
-    artifact.path.replace(rejected.path)
+    move(artifact.path, rejected.path)
     artifact.sidecar.unlink()
     rejected.write_sidecar()
     return rejected

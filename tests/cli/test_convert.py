@@ -179,4 +179,4 @@ def test_what_it_refuses(
     (tmp_path / "other.json").write_text(json.dumps(other))
     assert "belong to the checkpoint 000000000000" in refuses(*int8, "--ranges", tmp_path / "other.json")
     assert "cannot read the ranges" in refuses(*int8, "--ranges", tmp_path / "none.json")
-    assert "--allow-drop is for int8" in refuses(*convert, "--target", "onnx", "--allow-drop", "3")
+    assert "--allow-drop is for quantized files" in refuses(*convert, "--target", "onnx", "--allow-drop", "3")
