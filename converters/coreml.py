@@ -30,6 +30,7 @@ _ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "-1",  # weights are only moved about
     "PYTHONHASHSEED": "0",  # the order of sets may show in the names of tensors
 }
+_GREY_STEP = 1 / 255  # of a grey image
 _TIMEOUT = 900.0  # seconds; 10 for coremltools' start and 5 for each package are usual on two cores
 
 
@@ -66,13 +67,13 @@ def convert(
         shutil.copytree(package, temporary, dirs_exist_ok=True)
         check_package(temporary, graph, loaded.spec, recipe, used)
         with CoremlReferenceSession(temporary, classes=loaded.spec.classes) as session:
-            check_against_checkpoint(session, checkpoint, recipe.target)
+            check_against_checkpoint(session, checkpoint, recipe.target, rounding=_GREY_STEP / 2 if recipe.grey else 0)
         digest = sha256(temporary)
     return Artifact(
         path=out,
         spec=loaded.spec,
         target=recipe.target,
-        io=recipe.output.io,
+        io=recipe.io,
         sha256=digest,
         checkpoint_sha256=loaded.sha256,
         tools=versions(*TOOLS),
@@ -118,7 +119,7 @@ def packages(
                     "path": str(path),
                     "precision": recipe.precision,
                     "deployment_target": recipe.deployment_target,
-                    "output": recipe.output,
+                    "io": recipe.io,
                 }
                 for recipe, path in made.items()
             ],

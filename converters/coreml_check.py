@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from converters.coreml_graph import Graph, read_graph
-from converters.coreml_recipe import INPUT, Output, Recipe
+from converters.coreml_recipe import INPUT, Recipe
 from converters.coreml_rounding_check import check_rounding
 from converters.coreml_weights import Storage, corrected_bias, input_means, storage
 from converters.point_match import close
@@ -92,13 +92,13 @@ def _check_ends(graph: Graph, spec: ModelSpec, recipe: Recipe) -> None:
             f"the package takes {found} instead of one RGB image {spec.height} x {spec.width} called {INPUT!r}"
         )
     (result,) = description.output
-    if recipe.output is Output.IMAGE:
+    if recipe.grey:
         right = _image(result) == (*size, colors.GRAYSCALE)
     else:
         array = result.type.multiArrayType
         right = list(array.shape) == [1, len(spec.classes), *size] and array.dataType == types.ArrayFeatureType.FLOAT32
-    if not right or result.name != recipe.output.feature or graph.outputs != (result.name,):
-        raise ConversionError(f"the output {result.name!r} of the package is not the {recipe.output} of each pixel")
+    if not right or result.name != recipe.output or graph.outputs != (result.name,):
+        raise ConversionError(f"the output {result.name!r} of the package is not what was asked for")
 
 
 def _image(feature: Any) -> tuple[int, int, int] | None:
@@ -134,7 +134,6 @@ class _Stored:
         self._plain = graph.constant(operation, "weight")
         self._bias = graph.constant(operation, "bias")
         self._dtype: type[np.floating[Any]] = np.float16 if recipe.half_precision else np.float32
-        self._bits = recipe.lut_bits
 
     def check_form(self, layer: str, wanted: Storage) -> None:
         """Raises: ConversionError: they are stored in another way, or with parameters that it must not have."""
@@ -146,8 +145,9 @@ class _Stored:
                 right = self._plain is not None and self._plain.dtype == self._dtype
             case Storage.INT8:
                 right = self._is_symmetric_int8()
-            case Storage.PALETTE:
-                right = self._is_palette()
+            case Storage.PALETTE6 | Storage.PALETTE4:
+                assert wanted.bits is not None
+                right = self._is_palette(wanted.bits)
         if not right:
             raise ConversionError(f"the weights of {layer} have another form than {wanted} weights: convert again")
 
@@ -182,7 +182,7 @@ class _Stored:
             return False
         if self._writer is None:
             return self._close(found, wanted)
-        if self._writer.type == Storage.PALETTE.operator:
+        if self._writer.type == Storage.PALETTE6.operator:
             # No entry of the table is nearer to a weight than the one that was chosen.
             ordered = np.sort(self._of["lut"].astype(np.float32))
             above = np.searchsorted(ordered, wanted).clip(1, len(ordered) - 1)
@@ -203,19 +203,19 @@ class _Stored:
         if self._writer is None:
             plain: NDArray[np.float32] = self._plain.astype(np.float32)
             return plain
-        if self._writer.type == Storage.PALETTE.operator:
+        if self._writer.type == Storage.PALETTE6.operator:
             table, shape = self._of["lut"].astype(np.float32), tuple(int(size) for size in self._of["shape"])
             places = unpack(self._of["indices"], int(np.log2(len(table))), int(np.prod(shape)))
             entries: NDArray[np.float32] = table[places].reshape(shape)
             return entries
-        return dequantize_weights(self._of["quantized_data"], self._of["scale"].astype(np.float32), 0)
+        # The operator gives them in the type of its scales.
+        rounded = dequantize_weights(self._of["quantized_data"], self._of["scale"].astype(np.float32), 0)
+        return rounded.astype(self._dtype).astype(np.float32)
 
-    def _is_palette(self) -> bool:
+    def _is_palette(self, bits: int) -> bool:
         table, count = self._of["lut"], int(np.prod(self._of["shape"]))
-        assert self._bits is not None
-        return (table.dtype, table.shape) == (self._dtype, (1 << self._bits,)) and len(self._of["indices"]) == -(
-            -count * self._bits // 8
-        )
+        stated = (table.dtype, table.shape) == (self._dtype, (1 << bits,))
+        return stated and len(self._of["indices"]) == -(-count * bits // 8)
 
     def _close(self, found: NDArray[Any], wanted: NDArray[np.float32]) -> bool:
         if found.shape != wanted.shape:

@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from converters.coreml_recipe import INPUT, Output, Recipe
+from converters.coreml_recipe import INPUT, Recipe
 from edge_deeplab import __version__
 from edge_deeplab.files import sha256
 from edge_deeplab.spec import ModelSpec, Precision
@@ -59,9 +59,9 @@ def _describe(description: Any, spec: ModelSpec, recipe: Recipe) -> None:
         "An RGB image in, the probability of each pixel out; stretch the frame to the input's size."
     )
     described = {INPUT: f"RGB image, {size} pixels; 0..255, which the program itself divides by 255."}
-    described[recipe.output.feature] = (
+    described[recipe.output] = (
         f"Grey image, {size} pixels: probability * 255 of {classes}."
-        if recipe.output is Output.IMAGE
+        if recipe.grey
         else f"Probability of {classes} for each pixel, in [0, 1]: 1 x {len(spec.classes)} x {size}."
     )
     for feature in (*description.input, *description.output):

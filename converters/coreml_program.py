@@ -14,7 +14,7 @@ from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 from torch import Tensor, nn
 
-from converters.coreml_recipe import INPUT, DeploymentTarget, Output, Recipe
+from converters.coreml_recipe import INPUT, DeploymentTarget, Recipe
 from converters.coreml_weights import Integers, StoredLayer, stored_layers
 from converters.palette import Palette
 from edge_deeplab.errors import ConversionError
@@ -72,11 +72,11 @@ def convert_network(graph: QuantizationGraph, spec: ModelSpec, recipe: Recipe, r
         assert ranges is not None
         pipeline.remove_passes(_REWRITE_RANGES)
         module = _rounded(graph, stored, ranges)
-    if recipe.output is Output.IMAGE:
+    if recipe.grey:
         module = _GreyImage(module)
-        output = ct.ImageType(name=recipe.output.feature, color_layout=ct.colorlayout.GRAYSCALE)
+        output = ct.ImageType(name=recipe.output, color_layout=ct.colorlayout.GRAYSCALE)
     else:
-        output = ct.TensorType(name=recipe.output.feature, dtype=np.float32)
+        output = ct.TensorType(name=recipe.output, dtype=np.float32)
     shape = (1, 3, spec.height, spec.width)
     with torch.no_grad():
         traced = torch.jit.trace(module.eval(), torch.zeros(shape), check_trace=False)  # type: ignore[no-untyped-call]

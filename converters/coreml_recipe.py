@@ -24,23 +24,6 @@ class DeploymentTarget(StrEnum):
         return {DeploymentTarget.IOS15: 6, DeploymentTarget.IOS16: 7, DeploymentTarget.IOS17: 8}[self]
 
 
-class Output(StrEnum):
-    """PROBABILITY: a float32 multi-array (1, classes, H, W). IMAGE: a grey image H x W, probability * 255."""
-
-    PROBABILITY = "probability"
-    IMAGE = "image"
-
-    @property
-    def feature(self) -> str:
-        """The name of the package's output."""
-        return "mask" if self is Output.IMAGE else "probability"
-
-    @property
-    def io(self) -> IoType:
-        """As the sidecar has it."""
-        return IoType.IMAGE if self is Output.IMAGE else IoType.FLOAT32
-
-
 INPUT = "image"
 """The name of every package's input."""
 
@@ -57,8 +40,6 @@ _OLDEST: Mapping[Precision, tuple[DeploymentTarget, str]] = MappingProxyType(
 )
 """The oldest system that has the operators of a precision, and the reason."""
 
-_LUT_BITS = {Precision.PALETTIZED6: 6, Precision.PALETTIZED4: 4}
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -67,7 +48,8 @@ class Recipe:
     Attributes:
         precision: of weights and activations.
         deployment_target: the oldest system that shall run it.
-        output: what it gives.
+        io: what it gives. FLOAT32: a multi-array (1, classes, H, W) of probabilities. IMAGE: a grey image H x W of
+            probability * 255.
 
     Raises:
         SpecError: on creation, when there is no such Core ML target, or the system is too old for the precision.
@@ -75,11 +57,17 @@ class Recipe:
 
     precision: Precision
     deployment_target: DeploymentTarget
-    output: Output = Output.PROBABILITY
+    io: IoType = IoType.FLOAT32
 
     def __post_init__(self) -> None:
         if self.precision not in _OLDEST:
             raise SpecError(f"there is no Core ML target of precision {self.precision}")
+        if self.io not in (IoType.FLOAT32, IoType.IMAGE):
+            raise SpecError(f"a Core ML package gives a float array or a grey image, not {self.io}")
+        if self.grey and self.precision is Precision.FLOAT32:
+            raise SpecError(
+                "coreml-float32 is compared to 1e-4, and a grey image rounds to 1/255: choose another target"
+            )
         oldest, reason = _OLDEST[self.precision]
         if self.deployment_target.specification_version < oldest.specification_version:
             raise SpecError(
@@ -88,17 +76,27 @@ class Recipe:
 
     @staticmethod
     def of(
-        precision: Precision, deployment_target: DeploymentTarget | None = None, output: Output = Output.PROBABILITY
+        precision: Precision, deployment_target: DeploymentTarget | None = None, io: IoType = IoType.FLOAT32
     ) -> Recipe:
         """A recipe for the oldest system that can run it, unless one is given. Raises: SpecError."""
         if deployment_target is None:
             deployment_target = _OLDEST.get(precision, (DeploymentTarget.IOS15, ""))[0]
-        return Recipe(precision, deployment_target, output)
+        return Recipe(precision, deployment_target, io)
 
     @property
     def target(self) -> Target:
         """What ``--target`` calls it."""
         return Target(Format.COREML, self.precision)
+
+    @property
+    def grey(self) -> bool:
+        """It gives a grey image."""
+        return self.io is IoType.IMAGE
+
+    @property
+    def output(self) -> str:
+        """The name of its output."""
+        return "mask" if self.grey else "probability"
 
     @property
     def half_precision(self) -> bool:
@@ -109,15 +107,9 @@ class Recipe:
         """
         return self.precision not in (Precision.FLOAT32, Precision.W8A8)
 
-    @property
-    def lut_bits(self) -> int | None:
-        """Bits of an index into a table of weights; None where there are no tables."""
-        return _LUT_BITS.get(self.precision)
-
     def require_spec(self, spec: ModelSpec) -> None:
         """Raises: SpecError: a network of several classes does not fit into a grey image."""
-        if self.output is Output.IMAGE and len(spec.classes) != 1:
+        if self.grey and len(spec.classes) != 1:
             raise SpecError(
-                f"a grey image holds one class, and the network has {len(spec.classes)}: "
-                "convert it with the output probability"
+                f"a grey image holds one class, and the network has {len(spec.classes)}: let it give probabilities"
             )

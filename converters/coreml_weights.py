@@ -29,17 +29,21 @@ from edge_deeplab.quantization.integers import layer_integers
 from edge_deeplab.quantization.ranges import QuantRanges
 from edge_deeplab.spec import ModelSpec, Precision
 
-_LEAST = {6: 16384, 4: 32768}  # bits of a palette to the weights of the smallest convolution that bears it
-
 
 class Storage(StrEnum):
     """FLOAT: as they are, in the program's precision. INT8: integers with a scale for each output channel, symmetric.
-    PALETTE: indices into one table.
+    PALETTE6, PALETTE4: indices of 6 or 4 bits into one table.
     """
 
     FLOAT = "float"
     INT8 = "int8"
-    PALETTE = "palette"
+    PALETTE6 = "6-bit palette"
+    PALETTE4 = "4-bit palette"
+
+    @property
+    def bits(self) -> int | None:
+        """Of an index into a table; None where there is none."""
+        return {Storage.PALETTE6: 6, Storage.PALETTE4: 4}.get(self)
 
     @property
     def operator(self) -> str:
@@ -47,8 +51,12 @@ class Storage(StrEnum):
         return {
             Storage.FLOAT: "const",
             Storage.INT8: "constexpr_affine_dequantize",
-            Storage.PALETTE: "constexpr_lut_to_dense",
+            Storage.PALETTE6: "constexpr_lut_to_dense",
+            Storage.PALETTE4: "constexpr_lut_to_dense",
         }[self]
+
+
+_LEAST = {Storage.PALETTE6: 16384, Storage.PALETTE4: 32768}  # weights of the smallest convolution that bears it
 
 
 def storage(conv: nn.Conv2d, recipe: Recipe) -> Storage:
@@ -61,12 +69,19 @@ def storage(conv: nn.Conv2d, recipe: Recipe) -> Storage:
     match recipe.precision:
         case Precision.INT8 | Precision.W8A8:
             return Storage.INT8
-        case Precision.PALETTIZED6 | Precision.PALETTIZED4:
-            assert recipe.lut_bits is not None
-            bears = conv.groups == 1 and conv.weight.numel() >= _LEAST[recipe.lut_bits]
-            return Storage.PALETTE if bears else Storage.INT8
+        case Precision.PALETTIZED6:
+            return _bearable(conv, Storage.PALETTE6)
+        case Precision.PALETTIZED4:
+            return _bearable(conv, Storage.PALETTE4, Storage.PALETTE6)
         case _:
             return Storage.FLOAT
+
+
+def _bearable(conv: nn.Conv2d, *palettes: Storage) -> Storage:
+    """The first of the palettes that a layer bears; int8 for one that bears none."""
+    if conv.groups > 1:
+        return Storage.INT8
+    return next((palette for palette in palettes if conv.weight.numel() >= _LEAST[palette]), Storage.INT8)
 
 
 @dataclass(frozen=True)
@@ -125,9 +140,9 @@ def stored_layers(
 def _compressed(conv: nn.Conv2d, recipe: Recipe, means: NDArray[np.float64]) -> StoredLayer:
     weights = conv.weight.detach().numpy().astype(np.float16)
     stored: Integers | Palette
-    if storage(conv, recipe) is Storage.PALETTE:
-        assert recipe.lut_bits is not None
-        stored = palettize(weights, recipe.lut_bits)
+    bits = storage(conv, recipe).bits
+    if bits is not None:
+        stored = palettize(weights, bits)
     else:
         # Never 0, which would be a channel without a grid.
         scales = np.maximum(symmetric_scales(weights, 0).astype(np.float16), np.finfo(np.float16).smallest_subnormal)

@@ -1,7 +1,7 @@
 """A checkpoint to Core ML packages, in a process of its own: ``python -m converters.coreml_worker JOB``
 
 JOB is a JSON file: {"checkpoint": path, "ranges": path or null, "packages": [{"path": ..., "precision": ...,
-"deployment_target": ..., "output": ...}, ...]}. coremltools is loaded nowhere else: it takes seconds to import, draws
+"deployment_target": ..., "io": ...}, ...]}. coremltools is loaded nowhere else: it takes seconds to import, draws
 progress bars, and warns about every other package's version.
 """
 
@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 from converters.coreml_package import save_package
-from converters.coreml_recipe import DeploymentTarget, Output, Recipe
+from converters.coreml_recipe import DeploymentTarget, Recipe
 from edge_deeplab.models.loading import load_network
 from edge_deeplab.quantization.graph import quantization_graph
 from edge_deeplab.quantization.ranges import load_ranges
-from edge_deeplab.spec import Precision
+from edge_deeplab.spec import IoType, Precision
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     ranges = None if job["ranges"] is None else load_ranges(Path(job["ranges"]))
     for entry in job["packages"]:
         recipe = Recipe(
-            Precision(entry["precision"]), DeploymentTarget(entry["deployment_target"]), Output(entry["output"])
+            Precision(entry["precision"]), DeploymentTarget(entry["deployment_target"]), IoType(entry["io"])
         )
         used = ranges if recipe.precision is Precision.W8A8 else None
         model = convert_network(graph, loaded.spec, recipe, used)

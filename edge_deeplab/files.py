@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,32 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``path``; rename it to ``path`` at the end, which nobody sees half-filled.
+
+    Whatever fails in between leaves nothing behind.
+
+    Raises:
+        OutputError: there is something at ``path`` already (an empty folder does no harm), or the place cannot be
+            written to.
+    """
+    if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
+        raise OutputError(f"{path} exists already: choose another name, or remove it")
+    make_folder(path.parent)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if path.is_dir():
+            path.rmdir()
+        temporary.rename(path)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path``, whole or not at all. Raises: OutputError."""
     with atomic_path(path) as temporary:
@@ -137,21 +163,35 @@ def move(source: Path, target: Path) -> None:
 def sha256(path: Path) -> str:
     """The SHA-256, in hexadecimal, of a file's content; of a folder: of its files' names and contents.
 
-    A folder's is the hash of one line for each file, sorted: its content's hash, two spaces, its name from the folder
-    on with slashes (what ``sha256sum`` prints in there).
+    A folder's is the hash of its :func:`checksums`.
     """
     if path.is_dir():
-        lines = [f"{sha256(entry)}  {entry.relative_to(path).as_posix()}\n" for entry in _files_below(path)]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return hashlib.sha256(checksums(path).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def size(path: Path) -> int:
     """Bytes of a file, or of all files in a folder."""
-    return sum(entry.stat().st_size for entry in _files_below(path)) if path.is_dir() else path.stat().st_size
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size
 
 
-def _files_below(folder: Path) -> list[Path]:
-    found = (entry for entry in folder.rglob("*") if entry.is_file())
-    return sorted(found, key=lambda entry: entry.relative_to(folder).as_posix())
+def checksums(folder: Path, *, without: Collection[str] = ()) -> str:
+    """The SHA-256 of every file in a folder and below it, as ``sha256sum -c`` reads it in that folder.
+
+    Args:
+        folder: the folder.
+        without: names, relative to it, that are left out.
+
+    Raises:
+        OutputError: a name with a line break or a backslash, which sha256sum writes in another way.
+    """
+    lines = []
+    for name in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()):
+        if {"\n", "\r", "\\"} & set(name):
+            raise OutputError(f"a file called {name!r} cannot be listed with its checksum: choose a plain name")
+        if name not in without:
+            lines.append(f"{sha256(folder / name)}  {name}\n")
+    return "".join(lines)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from converters.coreml_recipe import Recipe
     from edge_deeplab.artifact import Artifact
     from edge_deeplab.checkpoint import Checkpoint
     from edge_deeplab.evaluation.parity_images import ParityImages
     from edge_deeplab.models.deeplab import DeepLab
     from edge_deeplab.quantization.ranges import QuantRanges
     from edge_deeplab.quantization.sensitivity import LayerSensitivity
-    from edge_deeplab.spec import Target
 
 _BLAME_IMAGES, _BLAMED = 8, 3  # photos that layers are measured on, and layers that are named
 
@@ -29,8 +27,8 @@ _BLAME_IMAGES, _BLAMED = 8, 3  # photos that layers are measured on, and layers 
     multiple=True,
     required=True,
     help="onnx, tflite-float32, tflite-float16, tflite-dynamic, tflite-int8, onnx-qdq, coreml-float32, coreml-float16, "
-    "coreml-int8, coreml-palettized6, coreml-palettized4, coreml-w8a8, coreml (all six), or all. May be given several "
-    "times.",
+    "coreml-int8, coreml-palettized6, coreml-palettized4, coreml-w8a8, coreml (these six), or all. May be given "
+    "several times.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files and the report.")
 @click.option(
@@ -45,12 +43,12 @@ _BLAME_IMAGES, _BLAMED = 8, 3  # photos that layers are measured on, and layers 
     type=click.Choice(["probability", "image"]),
     default="probability",
     show_default=True,
-    help="Core ML: a float array of probabilities, or a grey image of probability * 255.",
+    help="What a Core ML package gives: a float array of probabilities, or a grey image of probability * 255.",
 )
 @click.option(
     "--deployment-target",
     type=click.Choice(["iOS15", "iOS16", "iOS17"]),
-    help="Core ML: the oldest system that shall run it; the oldest possible for each target if it is not given.",
+    help="The oldest system that shall run a Core ML package; for each target the oldest that can if it is not given.",
 )
 @click.option(
     "--ranges",
@@ -97,20 +95,17 @@ def command(
     Exit status 1 if one is further off than its tolerance allows: it is then named FILE.rejected, and where its
     activations are int8 the layers to blame are named.
     """
+    from edge_deeplab.cli.conversion import REQUIRED, convert_files, coreml_recipes, parse_targets
     from edge_deeplab.errors import SpecError
     from edge_deeplab.extras import require_extra
     from edge_deeplab.files import make_folder
-    from edge_deeplab.spec import Format
+    from edge_deeplab.spec import Format, IoType
     from edge_deeplab.weights import shipped_checkpoint
 
-    chosen = _targets(targets)
-    files = [target for target in chosen if target.format is not Format.COREML]
-    require_extra("convert", "converting", "torch", "safetensors")
-    if files:
-        require_extra("convert", "converting", "onnx", "onnxscript", "onnxruntime", "tensorflow")
-    if len(files) < len(chosen):
-        require_extra("convert", "converting to Core ML", "coremltools")
+    chosen = parse_targets(targets)
+    require_extra("convert", "converting", *REQUIRED)
 
+    from converters.coreml_recipe import DeploymentTarget
     from edge_deeplab.models.loading import load_network
 
     if ranges_file is not None and calibration is not None:
@@ -119,52 +114,18 @@ def command(
         raise SpecError(
             "--allow-drop is for quantized files: a float file that is off is wrong, and no loss makes it right"
         )
-    recipes = _recipes(chosen, deployment_target, coreml_output)
+    coreml_io = IoType.IMAGE if coreml_output == "image" else IoType.FLOAT32
+    outputs = [(target, coreml_io if target.format is Format.COREML else IoType(io)) for target in chosen]
+    oldest = None if deployment_target is None else DeploymentTarget(deployment_target)
+    coreml_recipes(outputs, oldest)  # what cannot be made is better known before the ranges are observed
     source = checkpoint or shipped_checkpoint()
     network, loaded = load_network(source)
     make_folder(out)
     ranges = None
     if any(target.integer_activations for target in chosen):
         ranges = _ranges(source, network, loaded, ranges_file, calibration, calibration_split, calibration_images, out)
-    artifacts = _convert(source, network, loaded, files, out, io, ranges) if files else []
-    artifacts += _convert_coreml(source, recipes, out, ranges) if recipes else []
+    artifacts = convert_files(source, network, loaded, outputs, out, ranges, oldest)
     _prove(source, network, ranges, artifacts, out, data=data, split=split, threads=threads, allowed_drop=allow_drop)
-
-
-def _targets(names: tuple[str, ...]) -> tuple[Target, ...]:
-    from edge_deeplab.spec import Target
-
-    wanted = {target for name in names for target in Target.named(name)}
-    return tuple(target for target in Target.all() if target in wanted)
-
-
-def _recipes(targets: Sequence[Target], deployment_target: str | None, output: str) -> tuple[Recipe, ...]:
-    """What the Core ML packages shall be. Raises: SpecError: a system that is too old for a target."""
-    from converters.coreml_recipe import DeploymentTarget, Output, Recipe
-    from edge_deeplab.spec import Format
-
-    oldest = None if deployment_target is None else DeploymentTarget(deployment_target)
-    return tuple(
-        Recipe.of(target.precision, oldest, Output(output)) for target in targets if target.format is Format.COREML
-    )
-
-
-def _file_name(checkpoint: Path, target: Target, io: str) -> str:
-    """``portrait.onnx``, ``portrait-qdq.onnx``, ``portrait-float16.tflite``, ``portrait-int8-float-io.tflite``."""
-    from edge_deeplab.spec import Format
-
-    if target.format is Format.ONNX:
-        return f"{checkpoint.stem}{'-qdq' if target.integer_activations else ''}{target.suffix}"
-    variant = f"-{io}-io" if target.integer_activations and io != "uint8" else ""
-    return f"{checkpoint.stem}-{target.precision}{variant}{target.suffix}"
-
-
-def _package_name(checkpoint: Path, recipe: Recipe) -> str:
-    """``portrait-float16.mlpackage``, ``portrait-w8a8-image.mlpackage``."""
-    from converters.coreml_recipe import Output
-
-    variant = "-image" if recipe.output is Output.IMAGE else ""
-    return f"{checkpoint.stem}-{recipe.precision}{variant}{recipe.target.suffix}"
 
 
 def _ranges(
@@ -211,77 +172,6 @@ def _ranges(
     return ranges
 
 
-def _convert(
-    checkpoint: Path,
-    network: DeepLab,
-    loaded: Checkpoint,
-    targets: Sequence[Target],
-    out: Path,
-    io: str,
-    ranges: QuantRanges | None,
-) -> list[Artifact]:
-    """Write the file of each target; PyTorch exports once and TensorFlow starts once for all of them."""
-    from rich.console import Console
-
-    from converters import onnx, onnx_qdq, tflite, tflite_int8
-    from edge_deeplab.spec import Format, IoType, Precision
-
-    console = Console(stderr=True)
-    with console.status("PyTorch exports to ONNX"):
-        exported = onnx.export(network, loaded.spec)
-    # The int8 file is made of the float32 one.
-    precisions = {
-        Precision.FLOAT32 if target.precision is Precision.INT8 else target.precision
-        for target in targets
-        if target.format is Format.TFLITE
-    }
-    flatbuffers: Mapping[Precision, bytes] = {}
-    if precisions:
-        with console.status("TensorFlow converts in a process of its own (half a minute)"):
-            flatbuffers = tflite.flatbuffers(exported, sorted(precisions))
-    artifacts = []
-    for target in targets:
-        path = out / _file_name(checkpoint, target, io)
-        with console.status(f"writing and checking {path.name}"):
-            match target.format, target.precision:
-                case Format.ONNX, Precision.INT8:
-                    assert ranges is not None
-                    artifact = onnx_qdq.convert(checkpoint, path, ranges, exported=exported)
-                case Format.ONNX, _:
-                    artifact = onnx.convert(checkpoint, path, exported=exported)
-                case Format.TFLITE, Precision.INT8:
-                    assert ranges is not None
-                    artifact = tflite_int8.convert(checkpoint, path, ranges, flatbuffers[Precision.FLOAT32], IoType(io))
-                case Format.TFLITE, precision:
-                    artifact = tflite.convert(checkpoint, path, precision, flatbuffer=flatbuffers[precision])
-        artifact.write_sidecar()
-        artifacts.append(artifact)
-    return artifacts
-
-
-def _convert_coreml(
-    checkpoint: Path, recipes: Sequence[Recipe], out: Path, ranges: QuantRanges | None
-) -> list[Artifact]:
-    """Write the package of each recipe; coremltools starts once for all of them."""
-    from contextlib import ExitStack
-
-    from rich.console import Console
-
-    from converters import coreml
-
-    console, artifacts = Console(stderr=True), []
-    with ExitStack() as stack:
-        with console.status("coremltools converts in a process of its own (ten seconds, and three a package)"):
-            made = stack.enter_context(coreml.packages(checkpoint, recipes, ranges))
-        for recipe in recipes:
-            path = out / _package_name(checkpoint, recipe)
-            with console.status(f"writing and checking {path.name}"):
-                artifact = coreml.convert(checkpoint, path, recipe, ranges, package=made[recipe])
-            artifact.write_sidecar()
-            artifacts.append(artifact)
-    return artifacts
-
-
 def _prove(
     checkpoint: Path,
     network: DeepLab,
@@ -295,54 +185,40 @@ def _prove(
     allowed_drop: float | None,
 ) -> None:
     """Compare, print the table, write the report and the numbers into the sidecars; set aside what failed."""
-    from contextlib import ExitStack
     from dataclasses import replace
 
     from rich.console import Console
 
-    from edge_deeplab.cli.progress import image_progress
+    from edge_deeplab.cli.comparison import Candidate, compare_files
     from edge_deeplab.errors import ParityError
     from edge_deeplab.evaluation.blame import blame
-    from edge_deeplab.evaluation.parity import Contender, compare
-    from edge_deeplab.evaluation.parity_images import parity_images
     from edge_deeplab.evaluation.report import write_report
-    from edge_deeplab.evaluation.tables import parity_tables
-    from edge_deeplab.files import size
-    from edge_deeplab.runtime.opening import open_session
 
     console = Console()
-    with ExitStack() as stack:
-
-        def contender(path: Path, target: Target | None) -> Contender:
-            return Contender(
-                name=path.name,
-                session=stack.enter_context(open_session(path, threads=threads)),
-                size=size(path),
-                target=target,
-                allowed_drop=allowed_drop if target and target.quantized else None,
-            )
-
-        reference = contender(checkpoint, None)
-        candidates = [contender(artifact.path, artifact.target) for artifact in artifacts]
-        images = parity_images(data, split, reference.session.classes)
-        with image_progress("comparing") as progress:
-            report = compare(reference, candidates, images, progress=progress)
-        console.print(parity_tables(report))
-        numbers, picture = write_report(report, reference, candidates, images, out)
-    rows = {entry["name"]: entry for entry in report.to_dict()["artifacts"]}
+    candidates = [
+        Candidate(
+            artifact.path,
+            artifact.target,
+            allowed_drop if artifact.target.quantized else None,
+        )
+        for artifact in artifacts
+    ]
+    compared = compare_files(checkpoint, candidates, data=data, split=split, threads=threads)
+    report = compared.report
+    numbers, picture, page = write_report(report, compared.exhibits, out)
     rejected = []
     for artifact, row in zip(artifacts, report.rows, strict=True):
-        measured = replace(artifact, metrics={"parity": {"images": report.images, **rows[row.name]}})
+        measured = replace(artifact, metrics={"parity": {"images": report.images, **row.to_dict()}})
         if row.passed:
             measured.write_sidecar()
             console.print(f"{artifact.path} written", soft_wrap=True)
         else:
             rejected.append(_set_aside(measured))
-    console.print(f"{numbers} and {picture} written", soft_wrap=True)
+    console.print(f"{numbers}, {picture} and {page} written", soft_wrap=True)
     # Blame comes after the renaming: it takes a while, and an interruption must not leave a bad file a good name.
     quantized = [artifact for artifact in rejected if artifact.target.integer_activations]
     if ranges is not None and quantized:
-        layers = _blame(network, quantized, ranges, images)
+        layers = _blame(network, quantized, ranges, compared.images)
         raise ParityError(
             f"{'; '.join(report.failures)}; the layers that do most harm in int8 are {blame(layers)}: "
             "edge-deeplab sensitivity shows more, --allow-drop accepts a loss"

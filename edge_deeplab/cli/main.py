@@ -28,6 +28,7 @@ COMMANDS = {
     "inspect": "Show what is inside a checkpoint or a model file: integers or floats, costs, ranges.",
     "sensitivity": "Show which layers of a checkpoint int8 hurts, and what to do about it.",
     "parity": "Run the same images through several model files and compare.",
+    "release": "Write a folder with every file of a checkpoint, proof and checksums, or refuse.",
     "portrait": "Blur the background of a photo, a folder, a video or a camera.",
 }
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,11 @@ from edge_deeplab.data.subset import Skipped
 from edge_deeplab.errors import DatasetError, ImageError
 from edge_deeplab.evaluation.labels import ClassMap, Labels, labels_for
 from edge_deeplab.evaluation.metrics import BOUNDARY_TOLERANCE, COVERAGE_THRESHOLD, THRESHOLD
+from edge_deeplab.evaluation.parallel import Progress, in_order
 from edge_deeplab.evaluation.scores import ImageScore, Scores, by_source, score_image, summarize
 from edge_deeplab.files import write_json
 from edge_deeplab.image import Rgb, resize_area
 from edge_deeplab.runtime.session import Session
-
-Progress = Callable[[int, int], None]
-"""Told how many pictures are done, and of how many."""
 
 # One thread is in the network while the others read, resize and score.
 _WORKERS = 3
@@ -110,7 +107,7 @@ def evaluate(
     labels = labels_for(session.classes, dataset)
     one_at_a_time = threading.Lock()
 
-    def score(index: int) -> ImageScore | Skipped:
+    def score(index: int, _: threading.Event) -> ImageScore | Skipped:
         try:
             sample = dataset[index]
         except (DatasetError, ImageError) as error:
@@ -129,15 +126,11 @@ def evaluate(
 
     images: list[ImageScore] = []
     skipped: list[Skipped] = []
-    with ThreadPoolExecutor(_WORKERS) as executor:
-        # Where one picture fails, map cancels those that are still waiting.
-        for done, result in enumerate(executor.map(score, range(count)), start=1):
-            if isinstance(result, Skipped):
-                skipped.append(result)
-            else:
-                images.append(result)
-            if progress is not None:
-                progress(done, count)
+    for result in in_order(score, count, workers=_WORKERS, progress=progress):
+        if isinstance(result, Skipped):
+            skipped.append(result)
+        else:
+            images.append(result)
     if not images:
         raise DatasetError(f"none of the {count} images could be read; the first: {skipped[0].reason}")
     return Evaluation(

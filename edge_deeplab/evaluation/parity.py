@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,18 +17,15 @@ from numpy.typing import NDArray
 
 from edge_deeplab.errors import ParityError
 from edge_deeplab.evaluation.agreement import Agreement, Deviation, accumulate, deviation
-from edge_deeplab.evaluation.evaluate import Progress
 from edge_deeplab.evaluation.labels import Labels
+from edge_deeplab.evaluation.parallel import Progress, in_order
 from edge_deeplab.evaluation.parity_images import ParityImage, ParityImages
 from edge_deeplab.evaluation.scores import ImageScore, by_source, score_image, summarize
 from edge_deeplab.evaluation.tolerances import TOLERANCES
-from edge_deeplab.evaluation.verdict import Accuracy, IouDrop, Override, iou_drop, override, verdict
+from edge_deeplab.evaluation.verdict import Accuracy, IouDrop, Override, difference, iou_drop, override, verdict
 from edge_deeplab.image import resize_area
 from edge_deeplab.runtime.session import Session
 from edge_deeplab.spec import Target
-
-# One thread is in a network while others read and score; each session has its own lock, so two may run at once.
-_WORKERS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +59,9 @@ class ParityRow:
         size: bytes.
         agreement: with the reference.
         accuracy: against true masks, where they are given.
-        drop: of the accuracy, where there are persons in the masks.
+        drop: of the person IoU, where there are persons in the masks.
+        boundary_drop: of the boundary F in total (negative: gained), likewise.
+        false_person_rise: of the false person rate in total, where there are pictures without a person.
         failures: one sentence for each criterion that it fails; empty: passed.
         override: why it passed although it is over its tolerance; None: it is not, or it failed.
     """
@@ -74,12 +73,32 @@ class ParityRow:
     agreement: Agreement
     accuracy: Accuracy | None
     drop: IouDrop | None
+    boundary_drop: float | None
+    false_person_rise: float | None
     failures: tuple[str, ...]
     override: Override | None = None
 
     @property
     def passed(self) -> bool:
         return not self.failures
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, the tolerance and its reasons among them."""
+        return {
+            "name": self.name,
+            "target": str(self.target),
+            "runtime": self.runtime,
+            "bytes": self.size,
+            "passed": self.passed,
+            "failures": list(self.failures),
+            "override": None if self.override is None else asdict(self.override),
+            **asdict(self.agreement),
+            "accuracy": _accuracy_dict(self.accuracy),
+            "iou_drop": None if self.drop is None else asdict(self.drop),
+            "boundary_f_drop": self.boundary_drop,
+            "false_person_rise": self.false_person_rise,
+            "tolerance": asdict(TOLERANCES[self.target]),
+        }
 
 
 @dataclass(frozen=True)
@@ -91,6 +110,7 @@ class ParityReport:
         runtime: who executed it.
         size: bytes of it.
         accuracy: of the reference, where true masks are given.
+        data: where the pictures come from, in words.
         images: how many pictures went through.
         rows: one for each artifact, in the given order.
     """
@@ -99,6 +119,7 @@ class ParityReport:
     runtime: str
     size: int
     accuracy: Accuracy | None
+    data: str
     images: int
     rows: tuple[ParityRow, ...]
 
@@ -124,6 +145,7 @@ class ParityReport:
         """Plain JSON types, the tolerances and their reasons among them."""
         return {
             "passed": self.passed,
+            "data": self.data,
             "images": self.images,
             "reference": {
                 "name": self.reference,
@@ -131,22 +153,7 @@ class ParityReport:
                 "bytes": self.size,
                 "accuracy": _accuracy_dict(self.accuracy),
             },
-            "artifacts": [
-                {
-                    "name": row.name,
-                    "target": str(row.target),
-                    "runtime": row.runtime,
-                    "bytes": row.size,
-                    "passed": row.passed,
-                    "failures": list(row.failures),
-                    "override": None if row.override is None else asdict(row.override),
-                    **asdict(row.agreement),
-                    "accuracy": _accuracy_dict(row.accuracy),
-                    "iou_drop": None if row.drop is None else asdict(row.drop),
-                    "tolerance": asdict(TOLERANCES[row.target]),
-                }
-                for row in self.rows
-            ],
+            "artifacts": [row.to_dict() for row in self.rows],
         }
 
 
@@ -164,14 +171,19 @@ def compare(
     candidates: Sequence[Contender],
     images: ParityImages,
     *,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> ParityReport:
     """Run the same pictures through the reference and every candidate, and judge the candidates.
+
+    The pictures go through in threads; a session takes one at a time, as no runtime allows two, and each thread begins
+    with another session, so that none waits for all the others. The report does not depend on how many threads.
 
     Args:
         reference: what the others are held against, usually the checkpoint in PyTorch.
         candidates: each with its target.
         images: at least one; with true masks the accuracy is compared as well.
+        workers: threads; None: one for each core.
         progress: told after each picture.
 
     Raises:
@@ -185,13 +197,17 @@ def compare(
     contenders = (reference, *candidates)
     locks = tuple(threading.Lock() for _ in contenders)
 
-    def passage(index: int) -> _Passage:
+    def passage(index: int, stopped: threading.Event) -> _Passage:
         image = images[index]
         pixels = resize_area(image.rgb, reference.session.height, reference.session.width)
-        outputs = []
-        for contender, lock in zip(contenders, locks, strict=True):
-            with lock:
-                outputs.append(contender.session.run(pixels))
+        found: dict[int, NDArray[np.float32]] = {}
+        for turn in range(len(contenders)):
+            place = (index + turn) % len(contenders)
+            with locks[place]:
+                if stopped.is_set():
+                    raise CancelledError
+                found[place] = contenders[place].session.run(pixels)
+        outputs = [found[place] for place in range(len(contenders))]
         if not np.isfinite(outputs[0]).all():
             raise ParityError(f"the reference {reference.name} itself gives values that are not finite on {image.id}")
         return _Passage(
@@ -200,13 +216,7 @@ def compare(
             scores=_scores(image, outputs, images.labels),
         )
 
-    passages: list[_Passage] = []
-    with ThreadPoolExecutor(_WORKERS) as executor:
-        for done, result in enumerate(executor.map(passage, range(len(images))), start=1):
-            passages.append(result)
-            if progress is not None:
-                progress(done, len(images))
-
+    passages = in_order(passage, len(images), workers=workers, progress=progress)
     ids = [one.id for one in passages]
     accuracies = [
         _accuracy([one.scores[place] for one in passages if one.scores], images.labels)
@@ -230,6 +240,8 @@ def compare(
                 agreement=agreement,
                 accuracy=mine,
                 drop=drop,
+                boundary_drop=_loss("boundary_f", theirs, mine),
+                false_person_rise=_loss("false_person", mine, theirs),
                 failures=failures if overridden is None else (),
                 override=overridden,
             )
@@ -239,6 +251,7 @@ def compare(
         runtime=reference.session.runtime,
         size=reference.size,
         accuracy=accuracies[0],
+        data=images.description,
         images=len(passages),
         rows=tuple(rows),
     )
@@ -289,6 +302,12 @@ def _accuracy(scores: Sequence[ImageScore], labels: Labels | None) -> Accuracy |
     if not scores or labels is None:
         return None
     return Accuracy(total=summarize(scores, labels.names), sources=by_source(scores, labels.names))
+
+
+def _loss(metric: str, greater: Accuracy | None, less: Accuracy | None) -> float | None:
+    if greater is None or less is None:
+        return None
+    return difference(getattr(greater.total, metric), getattr(less.total, metric))
 
 
 def _accuracy_dict(accuracy: Accuracy | None) -> dict[str, Any] | None:

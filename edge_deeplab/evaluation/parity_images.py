@@ -36,6 +36,11 @@ class ParityImages(Protocol):
     """Pictures in a list, or read when they are asked for."""
 
     @property
+    def description(self) -> str:
+        """Where they come from, in words."""
+        ...
+
+    @property
     def labels(self) -> Labels | None:
         """How the models' outputs are scored against the pictures' truth; None: the truth is not known."""
         ...
@@ -49,8 +54,9 @@ class NamedImages:
 
     labels = None
 
-    def __init__(self, images: Sequence[tuple[str, Rgb]]) -> None:
+    def __init__(self, images: Sequence[tuple[str, Rgb]], description: str = "pictures without masks") -> None:
         self._images = tuple(images)
+        self.description = description
 
     def __len__(self) -> int:
         return len(self._images)
@@ -66,13 +72,17 @@ class DatasetImages:
     Args:
         dataset: photos with masks.
         classes: the models'.
+        description: what the report calls the data set.
 
     Raises:
         DatasetError: the classes of the models and of the data set do not fit.
     """
 
-    def __init__(self, dataset: SegmentationDataset, classes: Sequence[str]) -> None:
+    def __init__(
+        self, dataset: SegmentationDataset, classes: Sequence[str], description: str = "pictures with masks"
+    ) -> None:
         self._dataset = dataset
+        self.description = description
         self.labels = labels_for(classes, dataset)
 
     def __len__(self) -> int:
@@ -97,5 +107,6 @@ def parity_images(data: Path | None, split: str | None, classes: Sequence[str]) 
     if data is None:
         if split is not None:
             raise DatasetError(f"the bundled photos have no split {split!r}: give --data as well")
-        return NamedImages(bundled_images())
-    return DatasetImages(open_dataset(data, split=split, classes=classes), classes)
+        return NamedImages(bundled_images(), "the bundled photos")
+    description = f"{data.resolve().name}, {'all splits' if split is None else f'split {split}'}"
+    return DatasetImages(open_dataset(data, split=split, classes=classes), classes, description)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -12,7 +13,7 @@ from edge_deeplab.evaluation.evaluate import Evaluation
 from edge_deeplab.evaluation.metrics import BOUNDARY_TOLERANCE
 from edge_deeplab.evaluation.parity import ParityReport, ParityRow
 from edge_deeplab.evaluation.scores import Scores
-from edge_deeplab.evaluation.verdict import Accuracy, IouDrop
+from edge_deeplab.evaluation.verdict import Accuracy
 from edge_deeplab.terminal import megabytes, number_columns, plain_table
 
 if TYPE_CHECKING:  # they import torch, and tables of a converted file are printed without it
@@ -20,6 +21,8 @@ if TYPE_CHECKING:  # they import torch, and tables of a converted file are print
     from edge_deeplab.quantization.sensitivity import Effect, Sensitivity
 
 _NOTHING = "-"
+_NUMBERS = 58  # columns that the parity tables' numbers take, the spaces before them included
+_SEPARATORS = frozenset("-_./\\ ")
 
 
 def evaluation_table(evaluation: Evaluation, *, title: str) -> Table:
@@ -44,29 +47,86 @@ def _score_cells(scores: Scores) -> tuple[str, ...]:
     )
 
 
-def parity_tables(report: ParityReport) -> Group:
+def parity_tables(report: ParityReport, *, width: int = 80) -> Group:
     """How far each artifact is from the reference; where true masks were given, what each is worth; who executed it.
 
-    Readable from 80 columns on: numbers are never cut, only names are folded.
+    Args:
+        report: the comparison.
+        width: columns of the terminal, 80 at least: no number is cut, and no name is broken. Names that are too long
+            lose what they have in common, then their middle; the lines below the tables have them in full.
     """
-    tables: list[Table | Text] = [_agreement_table(report)]
+    names = [report.reference, *(row.name for row in report.rows)]
+    shown = short_names(names, max(width, 80) - _NUMBERS)
+    tables: list[Table | Text] = [_agreement_table(report, shown)]
     if report.accuracy is not None:
-        tables.append(_accuracy_table(report, report.accuracy))
-    runtimes: dict[str, list[str]] = {}
-    for name, runtime in ((report.reference, report.runtime), *((row.name, row.runtime) for row in report.rows)):
-        runtimes.setdefault(runtime, []).append(name)
-    tables += [Text(f"executed by {runtime}: {', '.join(names)}", style="dim") for runtime, names in runtimes.items()]
+        tables.append(_accuracy_table(report, report.accuracy, shown))
+        tables += _grouped(
+            "worst drop in",
+            [
+                (row.drop.worst_source, name)
+                for row, name in zip(report.rows, shown[1:], strict=True)
+                if row.drop and round(100 * row.drop.worst, 2) > 0
+            ],
+        )
+    runtimes = [report.runtime, *(row.runtime for row in report.rows)]
+    tables += _grouped("executed by", list(zip(runtimes, names, strict=True)))
     return Group(*tables)
 
 
-def _agreement_table(report: ParityReport) -> Table:
-    table = plain_table(f"Parity with {report.reference} on {report.images} images", "artifact")
-    number_columns(table, "size", "max\nerror", "mean\nerror", "masks\nagree", "IoU to\nreference")
+def short_names(names: Sequence[str], room: int) -> list[str]:
+    """Make names fit into a column, each by itself still to be told from the others.
+
+    Args:
+        names: of files.
+        room: columns, 8 at least.
+
+    Returns:
+        the names as they are if all fit; else without the words with which all of them begin
+        ("portrait-int8.tflite", "portrait.onnx": "int8.tflite", "onnx"), cut in the middle where one is still too
+        long, and numbered where that makes two alike.
+    """
+    if max(map(len, names)) <= room:
+        return list(names)
+    common = _common_start(names)
+    if all(name[common : common + 1] in _SEPARATORS for name in names):
+        start = common + 1
+    else:
+        start = max((place + 1 for place in range(common) if names[0][place] in _SEPARATORS), default=0)
+    short = [_cut(name[start:], room) for name in names]
+    if len(set(short)) < len(set(names)):
+        return [f"{place}: {_cut(name[start:], room - 4)}" for place, name in enumerate(names)]
+    return short
+
+
+def _common_start(names: Sequence[str]) -> int:
+    """How many letters all names begin with."""
+    return next((place for place, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1), 0)
+
+
+def _cut(name: str, room: int) -> str:
+    if len(name) <= room:
+        return name
+    kept = room - 1
+    return f"{name[: kept // 2]}…{name[len(name) - (kept - kept // 2) :]}"
+
+
+def _grouped(words: str, pairs: Sequence[tuple[str, str]]) -> list[Text]:
+    """One dim line for each first value, with all the second ones that go with it."""
+    groups: dict[str, list[str]] = {}
+    for first, second in pairs:
+        if first:
+            groups.setdefault(first, []).append(second)
+    return [Text(f"{words} {first}: {', '.join(seconds)}", style="dim") for first, seconds in groups.items()]
+
+
+def _agreement_table(report: ParityReport, names: Sequence[str]) -> Table:
+    table = _narrow_table(f"Parity with {report.reference} on {report.images} images")
+    number_columns(table, "size", "max\nerror", "mean\nerror", "masks\nagree", "IoU to\nref.")
     table.add_column("verdict", no_wrap=True)
-    table.add_row(report.reference, megabytes(report.size), *("",) * 4, "reference")
-    for row in report.rows:
+    table.add_row(Text(names[0]), megabytes(report.size), *("",) * 4, "reference")
+    for name, row in zip(names[1:], report.rows, strict=True):
         table.add_row(
-            row.name,
+            Text(name),
             megabytes(row.size),
             f"{row.agreement.max_error:.1e}",
             f"{row.agreement.mean_error:.1e}",
@@ -77,27 +137,40 @@ def _agreement_table(report: ParityReport) -> Table:
     return table
 
 
+def _narrow_table(title: str) -> Table:
+    table = plain_table(title, "artifact")
+    table.columns[0].no_wrap = True
+    table.collapse_padding = True
+    return table
+
+
 def _verdict_cell(row: ParityRow) -> str:
     if row.override is not None:
         return "[yellow]allowed[/yellow]"
     return "[green]passed[/green]" if row.passed else "[bold red]FAILED[/bold red]"
 
 
-def _accuracy_table(report: ParityReport, reference: Accuracy) -> Table:
-    table = plain_table("Against the true masks", "artifact")
-    number_columns(table, "person\nIoU", "drop", "worst\ndrop")
-    table.add_column("in", overflow="fold")
-    number_columns(table, "boundary\nF", "false\nperson")
-    table.add_row(report.reference, *_accuracy_cells(reference.total, None))
-    for row in report.rows:
+def _accuracy_table(report: ParityReport, reference: Accuracy, names: Sequence[str]) -> Table:
+    table = _narrow_table("Against the true masks (drops and rises in points, 0.01 each)")
+    number_columns(table, "person\nIoU", "\ndrop", "worst\ndrop", "bound.\nF", "\ndrop", "false\nperson", "\nrise")
+    table.add_row(Text(names[0]), *_accuracy_cells(reference.total, None))
+    for name, row in zip(names[1:], report.rows, strict=True):
         if row.accuracy is not None:
-            table.add_row(row.name, *_accuracy_cells(row.accuracy.total, row.drop))
+            table.add_row(Text(name), *_accuracy_cells(row.accuracy.total, row))
     return table
 
 
-def _accuracy_cells(scores: Scores, drop: IouDrop | None) -> tuple[str, ...]:
-    drops = ("", "", "") if drop is None else (f"{drop.total:+.4f}", f"{drop.worst:+.4f}", drop.worst_source)
-    return (_decimals(scores.person_iou), *drops, _decimals(scores.boundary_f), _percent(scores.false_person))
+def _accuracy_cells(scores: Scores, row: ParityRow | None) -> tuple[str, ...]:
+    drop = row.drop if row else None
+    return (
+        _decimals(scores.person_iou),
+        _points(drop.total if drop else None),
+        _points(drop.worst if drop else None),
+        _decimals(scores.boundary_f),
+        _points(row.boundary_drop if row else None),
+        _percent(scores.false_person),
+        _points(row.false_person_rise if row else None),
+    )
 
 
 def sensitivity_table(sensitivity: Sensitivity, *, count: int) -> Table:
@@ -134,6 +207,10 @@ def _effect_cells(effect: Effect) -> tuple[str, str]:
 
 def _decimals(value: float | None) -> str:
     return _NOTHING if value is None else f"{value:.4f}"
+
+
+def _points(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:+.2f}"
 
 
 def _percent(value: float | None) -> str:

@@ -49,9 +49,12 @@ def iou_drop(reference: Accuracy, candidate: Accuracy) -> IouDrop | None:
 
 
 def _drop(reference: Scores, candidate: Scores) -> float | None:
-    if reference.person_iou is None or candidate.person_iou is None:
-        return None
-    return reference.person_iou - candidate.person_iou
+    return difference(reference.person_iou, candidate.person_iou)
+
+
+def difference(one: float | None, other: float | None) -> float | None:
+    """``one - other``; None where either is not known."""
+    return None if one is None or other is None else one - other
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,27 @@ def override(
     return Override(allowed_points, 100 * lost, measured_by, failures)
 
 
+def violations(tolerance: Tolerance, agreement: Agreement, drop: IouDrop | None) -> frozenset[str]:
+    """The criteria that an artifact fails, by the names of :class:`Tolerance`'s fields.
+
+    Values that are not finite fail "max_error", even where nothing else is demanded of it.
+    """
+    values = {
+        "max_error": (agreement.max_error, -1),
+        "mean_error": (agreement.mean_error, -1),
+        "mask_agreement": (agreement.mask_agreement, 1),
+        "reference_iou": (agreement.reference_iou, 1),
+    }
+    if drop is not None:
+        values["iou_drop"] = (drop.worst, -1)
+    failing = set() if np.isfinite(agreement.max_error) else {"max_error"}
+    for name, (value, better) in values.items():
+        bound = getattr(tolerance, name).bound
+        if bound is not None and not better * value >= better * bound:  # also where the value is not a number
+            failing.add(name)
+    return frozenset(failing)
+
+
 def verdict(name: str, tolerance: Tolerance, agreement: Agreement, drop: IouDrop | None) -> tuple[str, ...]:
     """Hold an artifact's numbers against its tolerance.
 
@@ -108,24 +132,27 @@ def verdict(name: str, tolerance: Tolerance, agreement: Agreement, drop: IouDrop
     """
     if not np.isfinite(agreement.max_error):
         return (f"{name} gives values that are not finite numbers: convert it again, from a checkpoint without them",)
+    failing = violations(tolerance, agreement, drop)
     failures = []
-    for what, value, limit in (
-        ("the greatest error of a probability", agreement.max_error, tolerance.max_error),
-        ("the mean error of the probabilities", agreement.mean_error, tolerance.mean_error),
+    for what, criterion, value in (
+        ("the greatest error of a probability", "max_error", agreement.max_error),
+        ("the mean error of the probabilities", "mean_error", agreement.mean_error),
     ):
-        if limit.bound is not None and not value <= limit.bound:
+        if criterion in failing:
+            limit = getattr(tolerance, criterion)
             failures.append(f"{name}: {what} is {value:.2g}, over {limit.bound:g} ({limit.reason})")
-    for what, value, limit in (
-        ("the masks agree with the reference's on", agreement.mask_agreement, tolerance.mask_agreement),
-        ("the masks' IoU against the reference's is", agreement.reference_iou, tolerance.reference_iou),
+    for what, criterion, value in (
+        ("the masks agree with the reference's on", "mask_agreement", agreement.mask_agreement),
+        ("the masks' IoU against the reference's is", "reference_iou", agreement.reference_iou),
     ):
-        if limit.bound is not None and not value >= limit.bound:
+        if criterion in failing:
+            limit = getattr(tolerance, criterion)
             failures.append(
                 f"{name}: {what} {value:.2%}, under {limit.bound:.1%}, "
                 f"worst on {agreement.worst_image} ({limit.reason})"
             )
-    limit = tolerance.iou_drop
-    if drop is not None and limit.bound is not None and not drop.worst <= limit.bound:
+    if drop is not None and "iou_drop" in failing:
+        limit = tolerance.iou_drop
         where = f" on {drop.worst_source}" if drop.worst_source else ""
         failures.append(f"{name}: person IoU drops by {drop.worst:.4f}{where}, over {limit.bound:g} ({limit.reason})")
     return tuple(failures)

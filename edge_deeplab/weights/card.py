@@ -39,7 +39,7 @@ class Score:
         source: its name.
         images: how many pictures.
         float32: metric to value, of the checkpoint in PyTorch.
-        int8: metric to value, of the shipped int8 file. The same metrics as ``float32``, all in [0, 1]:
+        int8: metric to value, of the int8 file; empty without one. The same metrics as ``float32``, all in [0, 1]:
             ``person_iou`` and ``boundary_f`` (higher is better), ``false_person_rate`` on pictures without a person.
     """
 
@@ -51,17 +51,17 @@ class Score:
 
 @dataclass(frozen=True)
 class Card:
-    """Everything that a user should know before using a shipped model.
+    """Everything that a user should know before using a model.
 
     Attributes:
         name: the model's name; its files are called ``<name>.*``.
         summary: the network in one sentence.
         intended_use: what it was made for.
         files: file name (beside the card) to SHA-256.
-        training_data: every source with its terms.
+        training_data: every source with its terms; empty: not known.
         recipe: how it was trained, setting to value.
-        seed: of the training run.
-        scores: one entry for each source of the test split.
+        seed: of the training run; None: not known.
+        scores: one entry for each source of the pictures that it was measured on.
         known_failures: where it goes wrong, a sentence each.
     """
 
@@ -71,7 +71,7 @@ class Card:
     files: Mapping[str, str]
     training_data: tuple[TrainingData, ...]
     recipe: Mapping[str, Any]
-    seed: int
+    seed: int | None
     scores: tuple[Score, ...]
     known_failures: tuple[str, ...]
 

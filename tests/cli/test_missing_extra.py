@@ -15,7 +15,7 @@ TheLine = Callable[[subprocess.CompletedProcess[str]], str]
 # Everything that the extras train and convert bring; the base installation has none of it.
 # fmt: off
 EXTRAS = [
-    "coremltools", "h5py", "lightning", "matplotlib", "ml_dtypes", "onnx", "onnx2tf", "onnx_graphsurgeon",
+    "coremltools", "h5py", "jinja2", "lightning", "matplotlib", "ml_dtypes", "onnx", "onnx2tf", "onnx_graphsurgeon",
     "onnxruntime", "onnxscript", "onnxsim", "psutil", "pycocotools", "safetensors", "scipy", "skimage",
     "tensorboard", "tensorflow", "tf_keras", "torch", "torchvision",
 ]
@@ -52,6 +52,7 @@ def test_portrait_needs_none(photo: Path, tmp_path: Path) -> None:
         ("evaluate CHECKPOINT --data DATA", "torch", "train"),
         ("portrait PHOTO -o OUT.png --model CHECKPOINT", "torch", "train"),
         ("parity CHECKPOINT MODEL", "torch", "train"),
+        ("parity MODEL MODEL --out OUT", "jinja2", "convert"),
         ("sensitivity CHECKPOINT --out OUT", "torch", "convert"),
         ("inspect CHECKPOINT", "torch", "train"),
         ("inspect ONNX", "onnx", "convert"),

@@ -1,0 +1,92 @@
+"""The card of a release: the one beside the checkpoint, or one made from what the checkpoint says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from edge_deeplab.checkpoint import Checkpoint
+from edge_deeplab.errors import ModelFileError
+from edge_deeplab.evaluation.parity import ParityReport
+from edge_deeplab.evaluation.scores import Scores
+from edge_deeplab.files import sha256
+from edge_deeplab.spec import ModelSpec, Precision
+from edge_deeplab.weights.card import Card, Score, load_card
+
+_UNKNOWN = "Not stated."
+
+
+def card_path(checkpoint: Path) -> Path:
+    """Where a checkpoint's card lies: ``portrait.json`` beside ``portrait.safetensors``."""
+    return checkpoint.with_suffix(".json")
+
+
+def card_of(checkpoint: Path, loaded: Checkpoint) -> Card:
+    """The card beside a checkpoint; without one, a card from the checkpoint's notes.
+
+    Args:
+        checkpoint: its file.
+        loaded: what is in it.
+
+    Raises:
+        ModelFileError: the card beside it cannot be read, or is of another checkpoint.
+    """
+    path = card_path(checkpoint)
+    if path.exists():
+        card = load_card(path)
+        if card.files.get(checkpoint.name) != loaded.sha256:
+            raise ModelFileError(f"{path} is not the card of {checkpoint} (the hash differs): correct it, or remove it")
+        return card
+    seed = loaded.notes.get("seed")
+    return Card(
+        name=checkpoint.stem,
+        summary=_summary(loaded.spec),
+        intended_use=_UNKNOWN,
+        files={},
+        training_data=(),
+        recipe=dict(loaded.notes),
+        seed=seed if isinstance(seed, int) else None,
+        scores=(),
+        known_failures=(),
+    )
+
+
+def completed(card: Card, report: ParityReport, folder: Path) -> Card:
+    """The card with the files of a release; with the scores that were measured, if it has none yet.
+
+    Args:
+        card: what :func:`card_of` gave.
+        report: the comparison of the release.
+        folder: where the release lies.
+    """
+    names = (report.reference, *(row.name for row in report.rows))
+    return replace(card, files={name: sha256(folder / name) for name in names}, scores=card.scores or _scores(report))
+
+
+def _summary(spec: ModelSpec) -> str:
+    network = spec.network
+    name = f"DeepLabV3{'+' if network.decoder else ''}"
+    return (
+        f"{name} with {network.backbone} {network.width_multiplier:g}, output stride {network.output_stride}, "
+        f"{spec.height}x{spec.width} pixels, classes: {', '.join(spec.classes)}."
+    )
+
+
+def _scores(report: ParityReport) -> tuple[Score, ...]:
+    """The reference's scores and the first int8 file's, for each source; none where the true masks are not known."""
+    if report.accuracy is None:
+        return ()
+    int8 = next((row.accuracy for row in report.rows if row.target.precision is Precision.INT8), None)
+    return tuple(
+        Score(source, scores.images, _metrics(scores), _metrics(int8.sources[source]) if int8 else {})
+        for source, scores in report.accuracy.sources.items()
+    )
+
+
+def _metrics(scores: Scores) -> dict[str, float]:
+    values = {
+        "person_iou": scores.person_iou,
+        "boundary_f": scores.boundary_f,
+        "false_person_rate": scores.false_person,
+    }
+    return {name: round(value, 4) for name, value in values.items() if value is not None}
