@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -45,21 +45,22 @@ def check_rounding(
         )
     if ranges is None:
         return
-    named: dict[str, str] = {}  # the tensor that a pair reads, and the one that it writes, to its point
+    before: dict[str, str] = {}  # the tensor that a pair reads to its point
+    behind: dict[str, str] = {}  # the tensor that a pair writes to its point
     for operation, point in zip(quantizing, points, strict=True):
         source, result = _check_pair(graph, operation, point.name, ranges.activation(point.name).affine)
-        named[source] = named[result] = point.name
-    if named.get(pixels) != points[0].name:
+        before[source] = behind[result] = point.name
+    if before.get(pixels) != points[0].name:
         raise ConversionError("the package does not round its pixels first: convert again")
     for operation, layer in zip(convolutions, network.convolutions, strict=True):
-        reads = named.get(graph.argument(operation, "x") or "")
-        writes = named.get(_rectified(graph, operation))
+        reads = behind.get(graph.argument(operation, "x") or "")
+        writes = before.get(_rectified(graph, operation))
         if (reads, writes) != (layer.input, layer.output):
             raise ConversionError(
                 f"{layer.name} reads {reads} and writes {writes} in the package instead of {layer.input} and "
                 f"{layer.output}"
             )
-    _check_between(graph, named, points[-1].name)
+    _check_between(graph, before, behind, points[-1].name)
 
 
 def _check_pair(graph: Graph, quantize: Operation, point: str, affine: Affine) -> tuple[str, str]:
@@ -88,16 +89,16 @@ def _rectified(graph: Graph, operation: Operation) -> str:
     return readers[0].outputs[0][0] if len(readers) == 1 and readers[0].type in _RECTIFIERS else tensor
 
 
-def _check_between(graph: Graph, named: dict[str, str], last: str) -> None:
+def _check_between(graph: Graph, before: Mapping[str, str], behind: Mapping[str, str], last: str) -> None:
     """No float island: what computes reads tensors that were rounded, and writes one that will be."""
     for operation in graph.operations:
         if operation.type in {"quantize", "dequantize", *_RECTIFIERS} or operation.type.startswith("constexpr_"):
             continue
         read = [name for name in operation.references() if name not in graph.constants and not _stored(graph, name)]
         # The scaling of the pixels before the first pair, and that of a grey image behind the last.
-        if operation.type == "mul" and (read == [INPUT] or [named.get(name) for name in read] == [last]):
+        if operation.type == "mul" and (read == [INPUT] or [behind.get(name) for name in read] == [last]):
             continue
-        if not all(name in named for name in read) or _rectified(graph, operation) not in named:
+        if not all(name in behind for name in read) or _rectified(graph, operation) not in before:
             raise ConversionError(
                 f"the operator {operation.type} ({operation.outputs[0][0]}) computes in float in the package"
             )
