@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edge_deeplab.checkpoint import load_checkpoint, save_checkpoint
+from edge_deeplab.runtime.coreml.protobuf import messages
 from edge_deeplab.spec import ModelSpec, NetworkSpec
 
 Refuses = Callable[..., str]
@@ -34,7 +36,7 @@ def truncated(path: Path, part: float, folder: Path) -> Path:
 PARTS = [0.0, 1e-5, 1e-3, 0.1, 0.5, 0.9, 0.999]
 
 
-@pytest.mark.parametrize("suffix", [".tflite", ".onnx", ".safetensors", ".txt"])
+@pytest.mark.parametrize("suffix", [".tflite", ".onnx", ".mlpackage", ".safetensors", ".txt"])
 @pytest.mark.parametrize("command", ["portrait", "evaluate", "parity", "inspect"])
 def test_a_text_file(refuses: Refuses, tmp_path: Path, photo: Path, model: Path, command: str, suffix: str) -> None:
     text = tmp_path / f"notes{suffix}"
@@ -91,6 +93,59 @@ def test_a_checkpoint_of_another_architecture(
     line = refuses(*words)
     assert other_architecture.name in line
     assert "aspp" in line
+
+
+@pytest.fixture
+def broken_package(tmp_path: Path) -> Callable[[str], Path]:
+    """A Core ML package with one fault: no manifest, truncated, of another kind, or with an unknown operator."""
+
+    def write(fault: str) -> Path:
+        model = messages().Model_pb2.Model()
+        for features in (model.description.input, model.description.output):
+            feature = features.add()
+            feature.name = "image"
+            image = feature.type.imageType
+            image.height, image.width, image.colorSpace = 32, 32, 20  # RGB
+        image.colorSpace = 10  # the output is grayscale
+        if fault == "neuralNetwork":
+            model.neuralNetwork.layers.add()
+        else:
+            function = model.mlProgram.functions["main"]
+            function.opset = "CoreML6"
+            given = function.inputs.add(name="image").type.tensorType
+            given.dataType = messages().MIL_pb2.FLOAT32
+            for size in (1, 3, 32, 32):
+                given.dimensions.add().constant.size = size
+            block = function.block_specializations["CoreML6"]
+            block.operations.add().type = fault
+            block.outputs.append("image")
+        folder = tmp_path / "broken.mlpackage"
+        (folder / "Data").mkdir(parents=True)
+        content = model.SerializeToString()
+        (folder / "Data" / "model.mlmodel").write_bytes(content[:-1] if fault == "truncated" else content)
+        if fault != "Manifest.json":
+            manifest = {"itemInfoEntries": {"a": {"path": "model.mlmodel"}}, "rootModelIdentifier": "a"}
+            (folder / "Manifest.json").write_text(json.dumps(manifest))
+        return folder
+
+    return write
+
+
+@pytest.mark.parametrize("fault", ["Manifest.json", "truncated", "neuralNetwork", "lstm"])
+@pytest.mark.parametrize("command", ["portrait", "evaluate"])
+def test_a_broken_core_ml_package(
+    refuses: Refuses,
+    tmp_path: Path,
+    photo: Path,
+    model: Path,
+    broken_package: Callable[[str], Path],
+    command: str,
+    fault: str,
+) -> None:
+    package = broken_package(fault)
+    line = refuses(*_words(command, package, photo, model, tmp_path))
+    assert package.name in line
+    assert fault in line
 
 
 def test_the_sidecar_of_another_file(refuses: Refuses, tmp_path: Path, photo: Path, model: Path) -> None:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from edge_deeplab.runtime.native_log import without_info_lines
+from edge_deeplab.runtime.native_log import without_info_lines, without_standard_error
 
 
 def test_only_info_lines_are_taken_out(capfd: pytest.CaptureFixture[str]) -> None:
@@ -13,6 +13,13 @@ def test_only_info_lines_are_taken_out(capfd: pytest.CaptureFixture[str]) -> Non
         os.write(2, b"no newline at the end")
     os.write(2, b"\nINFO: afterwards\n")
     assert capfd.readouterr().err == "ERROR: node 3 failed\nno newline at the end\nINFO: afterwards\n"
+
+
+def test_nothing_at_all_is_said_on_request(capfd: pytest.CaptureFixture[str]) -> None:
+    with without_standard_error():
+        os.write(2, b"WARNING: this version has not been tested\n")
+    os.write(2, b"afterwards\n")
+    assert capfd.readouterr().err == "afterwards\n"
 
 
 def test_what_was_said_before_an_error_is_kept(capfd: pytest.CaptureFixture[str]) -> None:

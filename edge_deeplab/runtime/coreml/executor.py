@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_deeplab.errors import ModelFileError
+from edge_deeplab.runtime.coreml.float16 import round_to_float16
 from edge_deeplab.runtime.coreml.kernels import KERNELS, Kernel
 from edge_deeplab.runtime.coreml.operators.unsupported import UnsupportedError
 from edge_deeplab.runtime.coreml.program import Argument, Operation, Program, Reference
@@ -82,7 +83,9 @@ class Executor:
             ModelFileError: an operator is used in an unsupported way, or gives another shape than the program declares:
                 both show for any input, so that one run on zeros finds them.
         """
-        values: dict[str, Any] = {**self._constants, **inputs}
+        values: dict[str, Any] = {**self._constants}
+        for name, array in inputs.items():
+            values[name] = self._rounded(array, self._program.inputs[name])
         for step in self._steps:
             ((name, _),) = step.operation.outputs
             values[name] = self._apply(step.kernel, step.operation, values)
@@ -135,9 +138,11 @@ class Executor:
         if np.shape(value) != declared.shape:
             found = "x".join(map(str, np.shape(value))) or "scalar"
             raise self._refusal(operation, f"gives {found} where the program declares {declared}")
+        return self._rounded(value, declared)
+
+    def _rounded(self, value: Any, declared: TensorType) -> Any:
         if declared.element is ElementType.FLOAT16 and self._imitate_float16:
-            with np.errstate(over="ignore"):
-                value = np.asarray(value).astype(np.float16)
+            return round_to_float16(np.asarray(value))
         return np.asarray(value, np.float32) if declared.element.floating else value
 
     def _refusal(self, operation: Operation, reason: str) -> ModelFileError:

@@ -19,7 +19,7 @@ from edge_deeplab.runtime.contract import check_pixels, class_names
 from edge_deeplab.runtime.coreml.compute_units import ComputeUnits
 from edge_deeplab.runtime.coreml.interface import read_input, read_output
 from edge_deeplab.runtime.coreml.package import load_model, model_file
-from edge_deeplab.runtime.native_log import without_info_lines
+from edge_deeplab.runtime.native_log import without_standard_error
 
 
 class CoremlSession:
@@ -79,10 +79,10 @@ class CoremlSession:
 
 
 def _import_coremltools(path: Path) -> ModuleType:
-    """coremltools, without its remarks on the versions of PyTorch and TensorFlow."""
+    """coremltools, without its remarks on the versions of PyTorch and TensorFlow, and without TensorFlow's own."""
     logging.getLogger("coremltools").setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), without_info_lines():
+        with warnings.catch_warnings(), without_standard_error():
             warnings.simplefilter("ignore")
             import coremltools
     except ImportError as error:

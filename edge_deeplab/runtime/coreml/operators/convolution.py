@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ Floats = NDArray[np.float32]
 Sizes = Sequence[int] | NDArray[Any]
 
 _BLOCK = 1 << 16  # elements that a depthwise convolution works on at a time: a quarter of a megabyte stays in the cache
+_SUM = 128  # terms of a sum that BLAS is given at a time
 
 
 def conv(
@@ -52,15 +55,18 @@ def conv(
         raise UnsupportedError(
             f"filters {'x'.join(map(str, weight.shape))} in {groups} groups do not fit {channels} channels"
         )
-    stride, dilation = _pair(strides, 1), _pair(dilations, 1)
+    stride, dilation = _pair(strides), _pair(dilations)
     reach = (dilation[0] * (kernel[0] - 1) + 1, dilation[1] * (kernel[1] - 1) + 1)
-    before_after = padding(pad_type, pad, x.shape[2:], reach, stride)
-    padded = np.pad(x, ((0, 0), (0, 0), *before_after)) if any(map(any, before_after)) else x
-    size = tuple((padded.shape[2 + axis] - reach[axis]) // stride[axis] + 1 for axis in range(2))
-    if min(padded.shape[2] - reach[0], padded.shape[3] - reach[1]) < 0:
+    border = padding(pad_type, pad, x.shape[2:], reach, stride)
+    free = tuple(x.shape[2 + axis] + sum(border[axis]) - reach[axis] for axis in range(2))
+    if min(free) < 0:
         raise UnsupportedError(f"its filter reaches over {reach[0]}x{reach[1]} pixels, further than its padded input")
-    windows = _windows(padded, kernel, stride, dilation, (size[0], size[1]))
-    result = _depthwise(windows, weight) if groups == channels == outputs else _grouped(windows, weight, groups)
+    taps = _Taps((kernel[0], kernel[1]), stride, dilation, (free[0] // stride[0] + 1, free[1] // stride[1] + 1))
+    if groups == channels == outputs:
+        result = _depthwise(x, weight, border, taps)
+    else:
+        padded = np.pad(x, ((0, 0), (0, 0), *border)) if any(map(any, border)) else x
+        result = _grouped(taps.windows(padded), weight, groups)
     if bias is not None:
         result += bias[:, None, None]
     return result
@@ -132,25 +138,45 @@ def batch_norm(
     return result
 
 
-def _pair(values: Sizes | None, default: int) -> tuple[int, int]:
+@dataclass(frozen=True)
+class _Taps:
+    """Which pixels of a padded image meet which number of a filter; each pair is rows and columns.
+
+    Attributes:
+        kernel: size of the filter.
+        stride: pixels from one place of the filter to the next.
+        dilation: pixels from one number of the filter to the next.
+        places: how often the filter is applied: the size of the result.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    places: tuple[int, int]
+
+    def windows(self, padded: Floats) -> Floats:
+        """A view of (..., rows, columns): (..., kernel rows, kernel columns, places in a column, places in a row)."""
+        *others, row, column = padded.strides
+        return as_strided(
+            padded,
+            (*padded.shape[:-2], *self.kernel, *self.places),
+            (
+                *others,
+                row * self.dilation[0],
+                column * self.dilation[1],
+                row * self.stride[0],
+                column * self.stride[1],
+            ),
+            writeable=False,
+        )
+
+
+def _pair(values: Sizes | None) -> tuple[int, int]:
     if values is None:
-        return default, default
+        return 1, 1
     if len(values) != 2 or min(values) < 1:
         raise UnsupportedError(f"strides and dilations are two positive numbers, and are {values}")
     return int(values[0]), int(values[1])
-
-
-def _windows(
-    padded: Floats, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int], size: tuple[int, int]
-) -> Floats:
-    """A view (N, C, kernel rows, kernel columns, rows, columns): for each filter tap, the pixels that it meets."""
-    images, channels, row, column = padded.strides
-    return as_strided(
-        padded,
-        (*padded.shape[:2], *kernel, *size),
-        (images, channels, row * dilation[0], column * dilation[1], row * stride[0], column * stride[1]),
-        writeable=False,
-    )
 
 
 def _grouped(windows: Floats, weight: Floats, groups: int) -> Floats:
@@ -159,24 +185,41 @@ def _grouped(windows: Floats, weight: Floats, groups: int) -> Floats:
     images, rows, columns = windows.shape[0], *windows.shape[4:]
     patches = windows.reshape(images, groups, -1, rows * columns)  # a copy, unless the filter is 1x1 at stride 1
     filters = weight.reshape(groups, weight.shape[0] // groups, -1)
-    result: Floats = np.matmul(filters, patches)
-    return result.reshape(images, weight.shape[0], rows, columns)
+    return _product(filters, patches).reshape(images, weight.shape[0], rows, columns)
 
 
-def _depthwise(windows: Floats, weight: Floats) -> Floats:
+def _product(left: Floats, right: Floats) -> Floats:
+    """A matrix product whose last bits do not depend on BLAS's threads.
+
+    OpenBLAS cuts long sums into parts, and products with a vector into threads, by how many threads it has. So long
+    sums are cut here, shorter than it would do, and vectors are left to numpy's own loops.
+    """
+    if left.shape[-2] == 1 or right.shape[-1] == 1:
+        vector: Floats = np.einsum("gmk,ngkp->ngmp", left, right)
+        return vector
+    length = left.shape[-1]
+    result: Floats = np.matmul(left[..., :_SUM], right[..., :_SUM, :])
+    for first in range(_SUM, length, _SUM):
+        result += np.matmul(left[..., first : first + _SUM], right[..., first : first + _SUM, :])
+    return result
+
+
+def _depthwise(x: Floats, weight: Floats, border: Sequence[tuple[int, int]], taps: _Taps) -> Floats:
     """One filter for each channel: the sum of the shifted images, some channels at a time so that they stay cached."""
-    images, channels, kernel_rows, kernel_columns, rows, columns = windows.shape
-    result = np.empty((images, channels, rows, columns), np.float32)
-    step = max(1, _BLOCK // max(1, rows * columns))
-    product = np.empty((min(step, channels), rows, columns), np.float32)
-    for image in range(images):
-        for first in range(0, channels, step):
-            some = slice(first, first + step)
-            total = result[image, some]
-            for tap in range(kernel_rows * kernel_columns):
-                i, j = divmod(tap, kernel_columns)
-                target = total if tap == 0 else product[: len(total)]
-                np.multiply(windows[image, some, i, j], weight[some, 0, i, j, None, None], out=target)
-                if tap:
-                    total += target
+    images, channels, rows, columns = x.shape
+    (top, bottom), (left, right) = border
+    padded_size = (top + rows + bottom, left + columns + right)
+    step = min(channels, max(1, _BLOCK // (padded_size[0] * padded_size[1])))
+    padded = np.zeros((step, *padded_size), np.float32)
+    windows = taps.windows(padded)
+    product = np.empty((step, *taps.places), np.float32)
+    result = np.empty((images, channels, *taps.places), np.float32)
+    for image, first in itertools.product(range(images), range(0, channels, step)):
+        total, filters = result[image, first : first + step], weight[first : first + step, 0]
+        count = len(total)
+        padded[:count, top : top + rows, left : left + columns] = x[image, first : first + step]
+        total[:] = 0
+        for i, j in np.ndindex(taps.kernel):
+            np.multiply(windows[:count, i, j], filters[:, i, j, None, None], out=product[:count])
+            total += product[:count]
     return result
