@@ -14,11 +14,12 @@ from PIL import Image
 
 from edge_deeplab.data.sample import IGNORE
 from edge_deeplab.errors import MissingExtraError
-from edge_deeplab.evaluation.drawing import EXTRA, MISSED
+from edge_deeplab.evaluation.drawing import MISSED
 from edge_deeplab.evaluation.exhibits import Exhibit
 from edge_deeplab.evaluation.labels import ClassMap
 from edge_deeplab.evaluation.metrics import agreement, class_map
 from edge_deeplab.evaluation.parity import ParityReport, ParityRow
+from edge_deeplab.evaluation.parity_images import ParityImage
 from edge_deeplab.evaluation.tolerances import TOLERANCES, Tolerance
 from edge_deeplab.evaluation.verdict import Accuracy, IouDrop, violations
 from edge_deeplab.image import Rgb, resize_area
@@ -26,9 +27,13 @@ from edge_deeplab.terminal import megabytes
 
 _TEMPLATE = "parity.html.jinja"
 _SIDE = 256  # of a photo, in pixels: enough to see who is on it
+_ROOM = 2_500_000  # bytes for all pictures: a page to be sent by mail
 _LOWEST, _HIGHEST = 192, 512  # of a mask on the page, in CSS pixels; between them a pixel of the mask is one
 _BACKGROUND, _PERSON, _MISSING, _ADDED, _IGNORED = range(5)
-_PALETTE = ((32, 32, 36), (245, 245, 245), MISSED, EXTRA, (128, 128, 128))
+# Persons in grey, not white, so that one coloured pixel at their edge stands out on either side. Sky blue is Okabe and
+# Ito's (2008), as drawing's colours are, and brighter than their blue, which is lost on the dark.
+_ADDED_COLOUR = (86, 180, 233)
+_PALETTE = ((24, 24, 28), (128, 128, 134), MISSED, _ADDED_COLOUR, (70, 50, 90))
 _HEADINGS = {
     "max_error": "max error",
     "mean_error": "mean error",
@@ -99,9 +104,9 @@ def parity_page(
         rows=[(row, _cells(row)) for row in report.rows],
         failing=sum(not row.passed for row in report.rows),
         demands=_demands(report.rows),
-        groups=[(shown.image, _pictures(report, shown)) for shown in exhibits],
+        groups=_groups(report, exhibits),
         height=_height(exhibits),
-        colours={"missing": _css(MISSED), "added": _css(EXTRA)},
+        colours={"missing": _css(MISSED), "added": _css(_ADDED_COLOUR)},
     )
 
 
@@ -114,11 +119,11 @@ def _cells(row: ParityRow) -> list[_Cell]:
         limit = getattr(tolerance, name)
         return _Cell(text, _limit(tolerance, name), limit.reason, failed=name in failing)
 
-    drop = judged("iou_drop", f"{row.drop.worst:+.4f} {row.drop.worst_source}".strip()) if row.drop else None
+    drop = judged("iou_drop", f"{row.drop.worst:+z.4f} {row.drop.worst_source}".strip()) if row.drop else None
     return [
         _Cell(megabytes(row.size)),
-        judged("max_error", f"{row.agreement.max_error:.1e}"),
-        judged("mean_error", f"{row.agreement.mean_error:.1e}"),
+        judged("max_error", f"{row.agreement.max_error:.2e}"),
+        judged("mean_error", f"{row.agreement.mean_error:.2e}"),
         judged("mask_agreement", f"{row.agreement.mask_agreement:.3%}"),
         judged("reference_iou", f"{row.agreement.reference_iou:.4f}"),
         *_accuracy_cells(row.accuracy, row, drop),
@@ -133,12 +138,12 @@ def _accuracy_cells(accuracy: Accuracy | None, row: ParityRow | None, worst: _Ce
     total = accuracy.total
     return [
         _Cell(_number(total.person_iou, ".4f")),
-        _Cell(_number(drop.total if drop else None, "+.4f")),
+        _Cell(_number(drop.total if drop else None, "+z.4f")),
         worst or _Cell(""),
         _Cell(_number(total.boundary_f, ".4f")),
-        _Cell(_number(row.boundary_drop if row else None, "+.4f")),
+        _Cell(_number(row.boundary_drop if row else None, "+z.4f")),
         _Cell(_number(total.false_person, ".2%")),
-        _Cell(_number(row.false_person_rise if row else None, "+.2%")),
+        _Cell(_number(row.false_person_rise if row else None, "+z.2%")),
     ]
 
 
@@ -168,6 +173,19 @@ def _demands(rows: Sequence[ParityRow]) -> list[_Demand]:
     ]
 
 
+def _groups(report: ParityReport, exhibits: Sequence[Exhibit]) -> list[tuple[ParityImage, list[_Picture]]]:
+    """The exhibits with their pictures, as many as the page has room for, and the first one in any case."""
+    groups: list[tuple[ParityImage, list[_Picture]]] = []
+    room = _ROOM
+    for shown in exhibits:
+        pictures = _pictures(report, shown)
+        room -= sum(len(picture.source) for picture in pictures)
+        if groups and room < 0:
+            break
+        groups.append((shown.image, pictures))
+    return groups
+
+
 def _pictures(report: ParityReport, shown: Exhibit) -> list[_Picture]:
     """Photo, true mask where it is known, the reference's mask, each artifact's with the differences in colour."""
     expected = class_map(shown.expected)
@@ -179,7 +197,7 @@ def _pictures(report: ParityReport, shown: Exhibit) -> list[_Picture]:
         mask = class_map(output)
         compared = _compared(mask, expected)
         missing, added = (int(np.count_nonzero(compared == kind)) for kind in (_MISSING, _ADDED))
-        note = f"{agreement(mask, expected):.2%} agree"
+        note = f"{agreement(mask, expected):.3%} agree"
         if missing or added:
             note += f": {missing} pixels missing, {added} added"
         pictures.append(_Picture(_drawn(compared), row.name, note, pixelated=True))

@@ -210,7 +210,7 @@ def _decimals(value: float | None) -> str:
 
 
 def _points(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:+.2f}"
+    return "" if value is None else f"{100 * value:+z.2f}"
 
 
 def _percent(value: float | None) -> str:

@@ -140,7 +140,7 @@ def verdict(name: str, tolerance: Tolerance, agreement: Agreement, drop: IouDrop
     ):
         if criterion in failing:
             limit = getattr(tolerance, criterion)
-            failures.append(f"{name}: {what} is {value:.2g}, over {limit.bound:g} ({limit.reason})")
+            failures.append(f"{name}: {what} is {value:.3g}, over {limit.bound:g} ({limit.reason})")
     for what, criterion, value in (
         ("the masks agree with the reference's on", "mask_agreement", agreement.mask_agreement),
         ("the masks' IoU against the reference's is", "reference_iou", agreement.reference_iou),

@@ -55,7 +55,7 @@ def labelled(folder: Path, photo: Path) -> Path:
     return folder
 
 
-COMMANDS = ["portrait photo", "portrait folder", "evaluate", "parity", "convert", "train"]
+COMMANDS = ["portrait photo", "portrait folder", "evaluate", "parity", "convert", "release", "train"]
 
 
 @pytest.fixture
@@ -75,6 +75,8 @@ def words(tmp_path: Path, photo: Path, model: Path, small_checkpoint: Path) -> C
                 return ["parity", model, model, "--out", out, "--target", "tflite-int8"]
             case "convert":
                 return ["convert", small_checkpoint, "--target", "onnx", "--out", out]
+            case "release":
+                return ["release", small_checkpoint, "--target", "onnx", "--out", out / "release"]
             case _:
                 small = "--input-size 64 --width 0.35 --head-channels 16 --epochs 1 --batch-size 2 --workers 0"
                 return ["train", data, "--out", out, *small.split()]

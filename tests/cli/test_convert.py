@@ -65,6 +65,7 @@ def test_it_writes_files_sidecars_ranges_and_a_report(
     out, done = converted
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in out.iterdir()) == [
+        "parity.html",
         "parity.json",
         "parity.png",
         "small-int8.tflite",
@@ -131,6 +132,7 @@ def test_a_file_that_is_too_far_off_is_set_aside_and_the_layer_to_blame_named(
     assert "small-int8.tflite" in line
     assert re.search(rf"most harm in int8 are {_NARROW} \(alone: mean error 0\.\d+; its range clips \d+%", line)
     assert sorted(path.name for path in out.iterdir()) == [
+        "parity.html",
         "parity.json",
         "parity.png",
         "small-int8.tflite.rejected",

@@ -58,6 +58,7 @@ def test_portrait_needs_none(photo: Path, tmp_path: Path) -> None:
         ("inspect ONNX", "onnx", "convert"),
         ("convert CHECKPOINT --target onnx --out OUT", "torch", "convert"),
         ("convert CHECKPOINT --target tflite-int8 --out OUT", "torch", "convert"),
+        ("release CHECKPOINT --out OUT", "torch", "convert"),
     ],
 )
 def test_the_others_name_the_extra(

@@ -101,6 +101,7 @@ class TestParity:
         assert "on 16 images" in out
         assert json.loads((tmp_path / "out/parity.json").read_text())["passed"] is True
         assert (tmp_path / "out/parity.png").is_file()
+        assert "the bundled photos" in (tmp_path / "out/parity.html").read_text()
 
     def test_one_that_is_off_fails_in_one_line_after_the_report_was_written(
         self, command: Run, small_checkpoint: Path, other_checkpoint: Path, photos: Path, tmp_path: Path

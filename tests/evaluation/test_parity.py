@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from edge_deeplab.evaluation.parity import Contender, compare
 from edge_deeplab.evaluation.parity_images import DatasetImages, NamedImages
 from edge_deeplab.runtime.opening import open_session
 from edge_deeplab.spec import Format, Precision, Target
+from edge_deeplab.weights import shipped_checkpoint, shipped_model
 
 FLOAT32 = Target(Format.TFLITE, Precision.FLOAT32)
 FLOAT16 = Target(Format.TFLITE, Precision.FLOAT16)
@@ -125,6 +127,23 @@ class TestTrueMasks:
         assert row.accuracy.sources["hard"].person_iou == 0.0
         assert (row.drop.total, row.drop.worst, row.drop.worst_source) == (0.5, 1.0, "hard")
         assert "dim.tflite: person IoU drops by 1.0000 on hard, over 0.005" in row.failures[-1]
+
+    def test_boundary_and_false_persons_by_hand(self, contender: Build, dataset_of: Any) -> None:
+        """One photo with a person, of whom the artifact sees nothing; one without, of which it calls a quarter one."""
+        person, nobody = np.zeros((16, 16, 3), dtype=np.uint8), np.zeros((16, 16, 3), dtype=np.uint8)
+        person[:, :8, 0] = 255
+        nobody[:8, :8, 0] = 100  # a probability of 0.39, and more than a half of 1 - p is elsewhere
+        mask = np.zeros((16, 16), dtype=np.uint8)
+        mask[:, :8] = 255
+        samples = [Sample("person", "street", person, mask), Sample("nobody", "none", nobody, np.zeros_like(mask))]
+        images = DatasetImages(dataset_of(samples), ("person",))
+        faint = lambda p: np.where(p == 1, np.float32(0), p * np.float32(2))  # noqa: E731
+        (row,) = compare(contender("checkpoint"), [contender("a", faint, INT8)], images).rows
+        assert (row.boundary_drop, row.false_person_rise) == (1.0, 0.25)
+        values = row.to_dict()
+        assert (values["boundary_f_drop"], values["false_person_rise"]) == (1.0, 0.25)
+        (without,) = compare(contender("checkpoint"), [contender("a", faint, INT8)], photos()).rows
+        assert (without.boundary_drop, without.false_person_rise) == (None, None)
 
     def test_a_gain_is_no_drop(self, contender: Build, dataset_of: Any) -> None:
         half_blind = lambda p: np.where(np.arange(16)[:, None, None] < 1, np.float32(0), p)  # noqa: E731
@@ -247,6 +266,40 @@ def test_a_checkpoint_agrees_with_itself_and_not_with_another(
         )
     assert [row.passed for row in report.rows] == [True, False]
     assert "PyTorch" in report.runtime
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5, 16])
+def test_the_report_does_not_depend_on_how_many_pictures_are_on_their_way(contender: Build, workers: int) -> None:
+    """Each session takes a while that depends on the picture, so that others overtake; the fixture's sessions refuse
+    two threads at once.
+    """
+
+    def slow(p: NDArray[np.float32]) -> NDArray[np.float32]:
+        time.sleep(float(p[0, 0, 0]) / 200)
+        return np.where(p > p.mean(), p, np.float32(0))
+
+    def report(workers: int) -> dict[str, Any]:
+        candidates = [contender("a", slow, INT8), contender("b", lambda p: 1 - p, INT8), contender("c", slow, FLOAT16)]
+        return compare(contender("checkpoint"), candidates, photos(12), workers=workers).to_dict()
+
+    assert report(workers) == report(1)
+
+
+def test_two_workers_give_the_numbers_of_one_bit_by_bit_with_real_runtimes() -> None:
+    with (
+        open_session(shipped_checkpoint(), threads=1) as pytorch,
+        open_session(shipped_model(), threads=1) as litert,
+    ):
+        one, two = (
+            compare(
+                Contender("checkpoint", pytorch, 1),
+                [Contender("shipped", litert, 1, INT8)],
+                NamedImages(bundled_images()[:4]),
+                workers=workers,
+            ).to_dict()
+            for workers in (1, 2)
+        )
+    assert one == two
 
 
 def test_the_report_as_json_holds_numbers_tolerances_and_reasons(contender: Build, dataset_of: Any) -> None:
