@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
 from edge_deeplab.errors import CalibrationError, RangesError
 from edge_deeplab.image import Rgb, resize_area
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.quantization.affine import dequantize_weights, quantize_weights, symmetric_scales, widen_for_bias
+from edge_deeplab.quantization.bias_correction import mean_loss
 from edge_deeplab.quantization.graph import Convolution, QuantizationGraph, quantization_graph
 from edge_deeplab.quantization.observers import Histogram, observer_named
 from edge_deeplab.quantization.ranges import ActivationRange, QuantRanges, WeightRange, activation_range
@@ -206,24 +207,11 @@ def _weight_range(
             f"a weight of {convolution.name} is not finite: the checkpoint is damaged, or training diverged"
         )
     scales = widen_for_bias(symmetric_scales(weights, 0), bias, input_range.affine.scale)
-    shifts = () if input_means is None else _bias_shifts(layer, weights, scales, input_means)
+    shifts: tuple[float, ...] = ()
+    if input_means is not None:
+        rounded = dequantize_weights(quantize_weights(weights, scales, 0), scales, 0)
+        shifts = tuple(float(np.float32(loss)) for loss in mean_loss(weights, rounded, input_means, layer.groups))
     return WeightRange(tuple(float(scale) for scale in scales), 0, shifts)
-
-
-def _bias_shifts(
-    layer: nn.Conv2d, weights: NDArray[np.float32], scales: NDArray[np.float32], input_means: NDArray[np.float64]
-) -> tuple[float, ...]:
-    """What the rounding of the weights takes off each output channel on average: (W - W_int8) E[x].
-
-    Bias correction (Nagel et al. 2019, arXiv 1906.04721, section 4.2) with means that were observed. It matters most
-    behind a channel that is nearly constant: a depthwise high-pass filter, whose weights sum to nothing, turns a
-    rounding error of that sum into an offset of the whole map.
-    """
-    rounded = dequantize_weights(quantize_weights(weights, scales, 0), scales, 0)
-    lost = (np.asarray(weights, np.float64) - rounded).sum((2, 3))  # (out, in / groups)
-    means = input_means.reshape(layer.groups, 1, -1)
-    shifts = (lost.reshape(layer.groups, -1, lost.shape[1]) * means).sum(2).reshape(-1)
-    return tuple(float(np.float32(shift)) for shift in shifts)
 
 
 def _require_finite(name: str, seen: Histogram) -> None:

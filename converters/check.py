@@ -16,11 +16,17 @@ from edge_deeplab.runtime.torch_session import TorchSession
 from edge_deeplab.spec import Target
 
 
-def check_against_checkpoint(session: Session, checkpoint: Path, target: Target) -> None:
+def check_against_checkpoint(session: Session, checkpoint: Path, target: Target, *, rounding: float = 0.0) -> None:
     """Compare an opened file with PyTorch on a few made pictures.
 
     This finds a converter's faults (a shifted resize, swapped channels, a lost activation) before the file gets its
     name; how good it is on photos is for parity to say.
+
+    Args:
+        session: the opened file.
+        checkpoint: what it was made of.
+        target: what it was made to.
+        rounding: what the type of the output may add to each error: half a step.
 
     Raises:
         ConversionError: another size, other classes, or probabilities further off than ``target``'s tolerance for
@@ -46,10 +52,10 @@ def check_against_checkpoint(session: Session, checkpoint: Path, target: Target)
         ("greatest", greatest, tolerance.max_error),
         ("mean", float(np.mean(errors)), tolerance.mean_error),
     ):
-        if limit.bound is not None and not error <= limit.bound:
+        if limit.bound is not None and not error <= limit.bound + rounding:
             raise ConversionError(
                 f"the converted {target} file differs from PyTorch: {name} error of the probability {error:.2g} on "
-                f"made pictures, at most {limit.bound:g} is allowed. Nothing was written"
+                f"made pictures, at most {limit.bound + rounding:g} is allowed. Nothing was written"
             )
 
 

@@ -50,8 +50,8 @@ def convert_saved_model(folder: Path, precision: Precision) -> bytes:
             pass
         case Precision.DYNAMIC:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        case Precision.FLOAT16 | Precision.INT8:
-            raise ValueError(f"{precision} files are made of the float32 file, not by TensorFlow")
+        case _:
+            raise ValueError(f"{precision} files are not made by TensorFlow")
     content: bytes = converter.convert()
     return content
 

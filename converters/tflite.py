@@ -117,7 +117,7 @@ def _finished(precision: Precision, made: Mapping[Precision, bytes]) -> bytes:
             return halve_weights(made[Precision.FLOAT32])
         case Precision.DYNAMIC:
             return restore_depthwise(made[Precision.DYNAMIC], made[Precision.FLOAT32])
-        case Precision.FLOAT32 | Precision.INT8:
+        case _:
             return made[precision]
 
 

@@ -112,8 +112,61 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     write_bytes(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
 
 
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give an empty temporary folder beside ``path``; rename it to ``path`` at the end.
+
+    For models that are folders (.mlpackage). Whatever fails in between leaves the old folder as it was, and the old one
+    goes only when the new one is whole.
+
+    Raises:
+        OutputError: the place cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent))
+    except OSError as error:
+        raise output_error(path, error) from error
+    try:
+        yield temporary
+        for entry in (temporary, *temporary.rglob("*")):
+            entry.chmod(0o755 if entry.is_dir() else 0o644)
+        move(temporary, path)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file or a folder, in place of one of its kind that may be there.
+
+    Raises:
+        OSError: it cannot be renamed; the old one is then where it was.
+    """
+    if not (source.is_dir() and target.is_dir()):
+        source.replace(target)
+        return
+    # The system replaces no folder that holds something: the old one steps aside until the new one has its name.
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.stem}-old-", dir=target.parent))
+    try:
+        target.replace(aside / target.name)
+        try:
+            source.replace(target)
+        except OSError:
+            (aside / target.name).replace(target)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
+    """The SHA-256, in hexadecimal, of a file's content; of a folder: of its files' names and contents.
+
+    A folder's is the hash of its :func:`checksums`.
+    """
+    if path.is_dir():
+        return hashlib.sha256(checksums(path).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

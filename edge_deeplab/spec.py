@@ -28,27 +28,38 @@ class Format(StrEnum):
 
     ONNX = "onnx"
     TFLITE = "tflite"
+    COREML = "coreml"
 
 
 class Precision(StrEnum):
-    """The arithmetic of an artifact."""
+    """The arithmetic of an artifact.
+
+    INT8 says that weights are int8; whether activations are, too, depends on the format, and
+    :attr:`Target.integer_activations` tells. PALETTIZED6, PALETTIZED4: weights are indices of 6 or 4 bits into a table.
+    W8A8 is Core ML's word for weights and activations in int8.
+    """
 
     FLOAT32 = "float32"
     FLOAT16 = "float16"
     DYNAMIC = "dynamic"
     INT8 = "int8"
+    PALETTIZED6 = "palettized6"
+    PALETTIZED4 = "palettized4"
+    W8A8 = "w8a8"
 
 
 class IoType(StrEnum):
     """The element type of an artifact's input and output.
 
     FLOAT32: RGB in [0, 1] in, probability in [0, 1] out. UINT8: RGB 0..255 in, probability * 256
-    (saturated at 255) out. INT8: the same numbers minus 128.
+    (saturated at 255) out. INT8: the same numbers minus 128. IMAGE: an RGB image in, a grey one with
+    probability * 255 out; where a Core ML file gives a multi-array instead, it is FLOAT32.
     """
 
     FLOAT32 = "float"
     UINT8 = "uint8"
     INT8 = "int8"
+    IMAGE = "image"
 
 
 @dataclass(frozen=True)
@@ -65,13 +76,40 @@ class Target:
 
     @property
     def suffix(self) -> str:
-        """The file name's ending, with the dot."""
-        return f".{self.format}"
+        """The file name's ending, with the dot. A Core ML package is a folder of that name."""
+        return ".mlpackage" if self.format is Format.COREML else f".{self.format}"
+
+    @property
+    def integer_activations(self) -> bool:
+        """Activations are int8, so that it is made of quantization ranges. Core ML's "int8" is about weights only."""
+        return self.precision is Precision.W8A8 or (
+            self.precision is Precision.INT8 and self.format is not Format.COREML
+        )
+
+    @property
+    def quantized(self) -> bool:
+        """Weights, or weights and activations, have few values: some loss is its price, and not a fault."""
+        return self.precision not in (Precision.FLOAT32, Precision.FLOAT16)
 
     @staticmethod
     def all() -> tuple[Target, ...]:
         """Every target that can be converted to, in the order in which ``--target all`` goes."""
         return _TARGETS
+
+    @staticmethod
+    def named(text: str) -> tuple[Target, ...]:
+        """The targets behind a word of the command line: ``all``, ``coreml`` (all of that format), or a target's name.
+
+        Raises:
+            SpecError: as :meth:`parse`.
+        """
+        match text:
+            case "all":
+                return _TARGETS
+            case Format.COREML:
+                return tuple(target for target in _TARGETS if target.format is Format.COREML)
+            case _:
+                return (Target.parse(text),)
 
     @staticmethod
     def parse(text: str) -> Target:
@@ -93,6 +131,12 @@ _TARGETS = (
     Target(Format.TFLITE, Precision.DYNAMIC),
     Target(Format.TFLITE, Precision.INT8),
     Target(Format.ONNX, Precision.INT8),
+    Target(Format.COREML, Precision.FLOAT32),
+    Target(Format.COREML, Precision.FLOAT16),
+    Target(Format.COREML, Precision.INT8),
+    Target(Format.COREML, Precision.PALETTIZED6),
+    Target(Format.COREML, Precision.PALETTIZED4),
+    Target(Format.COREML, Precision.W8A8),
 )
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from converters.coreml_recipe import DeploymentTarget, Recipe
     from edge_deeplab.artifact import Artifact
     from edge_deeplab.checkpoint import Checkpoint
     from edge_deeplab.models.deeplab import DeepLab
     from edge_deeplab.quantization.ranges import QuantRanges
     from edge_deeplab.spec import IoType, Target
 
-REQUIRED = ("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "tensorflow", "jinja2")
+REQUIRED = ("torch", "safetensors", "onnx", "onnxscript", "onnxruntime", "tensorflow", "coremltools", "jinja2")
 """Packages that converting and comparing take, by their import names."""
 
 
@@ -24,12 +26,67 @@ def convert_files(
     outputs: Sequence[tuple[Target, IoType]],
     out: Path,
     ranges: QuantRanges | None,
+    deployment_target: DeploymentTarget | None = None,
 ) -> list[Artifact]:
-    """Write the file and the sidecar of each target into ``out``: PyTorch exports once and TensorFlow starts once.
+    """Write the file and the sidecar of each target into ``out``: each foreign converter starts once.
 
-    ``outputs`` are the targets, each with the element type of its input and output, which only int8 TFLite files heed.
-    ``ranges`` may be None where no target is int8.
+    ``outputs`` are the targets, each with the element type of its input and output, which int8 TFLite files and Core ML
+    packages heed. ``ranges`` may be None where no target has integer activations. ``deployment_target`` is of the Core
+    ML packages; None: the oldest for each.
     """
+    from edge_deeplab.spec import Format
+
+    files = [(target, io) for target, io in outputs if target.format is not Format.COREML]
+    recipes = coreml_recipes(outputs, deployment_target)
+    artifacts = _convert_files(checkpoint, network, loaded, files, out, ranges) if files else []
+    return artifacts + (_convert_packages(checkpoint, recipes, out, ranges) if recipes else [])
+
+
+def coreml_recipes(
+    outputs: Sequence[tuple[Target, IoType]], deployment_target: DeploymentTarget | None
+) -> tuple[Recipe, ...]:
+    """What the Core ML packages among the outputs shall be.
+
+    Raises:
+        SpecError: a system that is too old for a target, or a target that cannot give what it shall.
+    """
+    from converters.coreml_recipe import Recipe
+    from edge_deeplab.spec import Format
+
+    return tuple(
+        Recipe.of(target.precision, deployment_target, io) for target, io in outputs if target.format is Format.COREML
+    )
+
+
+def _convert_packages(
+    checkpoint: Path, recipes: Sequence[Recipe], out: Path, ranges: QuantRanges | None
+) -> list[Artifact]:
+    from rich.console import Console
+
+    from converters import coreml
+
+    console, artifacts = Console(stderr=True), []
+    # The animation stops when the packages are there, and they stay until they are copied.
+    with ExitStack() as stack:
+        with console.status("coremltools converts in a process of its own (ten seconds, and three for each package)"):
+            made = stack.enter_context(coreml.packages(checkpoint, recipes, ranges))
+        for recipe in recipes:
+            path = out / file_name(checkpoint, recipe.target, recipe.io)
+            with console.status(f"writing and checking {path.name}"):
+                artifact = coreml.convert(checkpoint, path, recipe, ranges, package=made[recipe])
+            artifact.write_sidecar()
+            artifacts.append(artifact)
+    return artifacts
+
+
+def _convert_files(
+    checkpoint: Path,
+    network: DeepLab,
+    loaded: Checkpoint,
+    outputs: Sequence[tuple[Target, IoType]],
+    out: Path,
+    ranges: QuantRanges | None,
+) -> list[Artifact]:
     from rich.console import Console
 
     from converters import onnx, onnx_qdq, tflite, tflite_int8
@@ -72,27 +129,36 @@ def variants(target: Target) -> tuple[IoType, ...]:
     """The element types of input and output that a target's file can have, the one that most clients take first."""
     from edge_deeplab.spec import Format, IoType, Precision
 
+    if target.format is Format.COREML:
+        return (IoType.FLOAT32,)
     several = target.format is Format.TFLITE and target.precision is Precision.INT8
     return (IoType.UINT8, IoType.INT8, IoType.FLOAT32) if several else (IoType.UINT8,)
 
 
 def parse_targets(names: Sequence[str]) -> tuple[Target, ...]:
-    """Read ``--target``'s words, of which "all" means every target; in the order of ``Target.all()``.
+    """Read ``--target``'s words, see :meth:`edge_deeplab.spec.Target.named`; in the order of ``Target.all()``.
 
     Raises:
         SpecError: no such target.
     """
     from edge_deeplab.spec import Target
 
-    wanted = {target for name in names for target in (Target.all() if name == "all" else (Target.parse(name),))}
+    wanted = {target for name in names for target in Target.named(name)}
     return tuple(target for target in Target.all() if target in wanted)
 
 
 def file_name(checkpoint: Path, target: Target, io: IoType) -> str:
-    """``portrait.onnx``, ``portrait-qdq.onnx``, ``portrait-float16.tflite``, ``portrait-int8-float-io.tflite``."""
-    from edge_deeplab.spec import Format, IoType, Precision
+    """``portrait.onnx``, ``portrait-qdq.onnx``, ``portrait-float16.tflite``, ``portrait-int8-float-io.tflite``,
+    ``portrait-w8a8.mlpackage``, ``portrait-w8a8-image.mlpackage``.
+    """
+    from edge_deeplab.spec import Format, IoType
 
-    if target.format is Format.ONNX:
-        return f"{checkpoint.stem}{'-qdq' if target.precision is Precision.INT8 else ''}{target.suffix}"
-    variant = f"-{io}-io" if target.precision is Precision.INT8 and io is not IoType.UINT8 else ""
+    variant = ""
+    match target.format:
+        case Format.ONNX:
+            return f"{checkpoint.stem}{'-qdq' if target.integer_activations else ''}{target.suffix}"
+        case Format.TFLITE if target.integer_activations and io is not IoType.UINT8:
+            variant = f"-{io}-io"
+        case Format.COREML if io is IoType.IMAGE:
+            variant = "-image"
     return f"{checkpoint.stem}-{target.precision}{variant}{target.suffix}"

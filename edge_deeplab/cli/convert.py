@@ -26,8 +26,9 @@ _BLAME_IMAGES, _BLAMED = 8, 3  # photos that layers are measured on, and layers 
     "targets",
     multiple=True,
     required=True,
-    help="onnx, tflite-float32, tflite-float16, tflite-dynamic, tflite-int8, onnx-qdq, or all. May be given several "
-    "times.",
+    help="onnx, tflite-float32, tflite-float16, tflite-dynamic, tflite-int8, onnx-qdq, coreml-float32, coreml-float16, "
+    "coreml-int8, coreml-palettized6, coreml-palettized4, coreml-w8a8, coreml (these six), or all. May be given "
+    "several times.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files and the report.")
 @click.option(
@@ -36,6 +37,18 @@ _BLAME_IMAGES, _BLAMED = 8, 3  # photos that layers are measured on, and layers 
     default="uint8",
     show_default=True,
     help="Element type of the int8 TFLite file's input and output.",
+)
+@click.option(
+    "--coreml-output",
+    type=click.Choice(["probability", "image"]),
+    default="probability",
+    show_default=True,
+    help="What a Core ML package gives: a float array of probabilities, or a grey image of probability * 255.",
+)
+@click.option(
+    "--deployment-target",
+    type=click.Choice(["iOS15", "iOS16", "iOS17"]),
+    help="The oldest system that shall run a Core ML package; for each target the oldest that can if it is not given.",
 )
 @click.option(
     "--ranges",
@@ -57,13 +70,16 @@ _BLAME_IMAGES, _BLAMED = 8, 3  # photos that layers are measured on, and layers 
     "--allow-drop",
     type=click.FloatRange(min=0, max=100),
     metavar="POINTS",
-    help="Keep an int8 file over its tolerance if it loses at most so many points of person IoU (docs/evaluation.md).",
+    help="Keep a quantized file over its tolerance if it loses at most so many points of person IoU "
+    "(docs/evaluation.md).",
 )
 def command(
     checkpoint: Path | None,
     targets: tuple[str, ...],
     out: Path,
     io: str,
+    coreml_output: str,
+    deployment_target: str | None,
     ranges_file: Path | None,
     calibration: Path | None,
     calibration_split: str | None,
@@ -76,34 +92,39 @@ def command(
     """Convert CHECKPOINT (the shipped one if it is not given), and prove parity.
 
     Every file is compared with PyTorch on the same images; its sidecar FILE.json says what it is and how it compared.
-    Exit status 1 if one is further off than its tolerance allows: it is then named FILE.rejected, and where it is int8
-    the layers to blame are named.
+    Exit status 1 if one is further off than its tolerance allows: it is then named FILE.rejected, and where its
+    activations are int8 the layers to blame are named.
     """
-    from edge_deeplab.cli.conversion import REQUIRED, convert_files, parse_targets
+    from edge_deeplab.cli.conversion import REQUIRED, convert_files, coreml_recipes, parse_targets
     from edge_deeplab.errors import SpecError
     from edge_deeplab.extras import require_extra
     from edge_deeplab.files import make_folder
-    from edge_deeplab.spec import IoType, Precision
+    from edge_deeplab.spec import Format, IoType
     from edge_deeplab.weights import shipped_checkpoint
 
     chosen = parse_targets(targets)
     require_extra("convert", "converting", *REQUIRED)
 
+    from converters.coreml_recipe import DeploymentTarget
     from edge_deeplab.models.loading import load_network
 
     if ranges_file is not None and calibration is not None:
         raise SpecError("--ranges and --calibration exclude each other: take the ranges, or observe new ones")
-    to_int8 = any(target.precision is Precision.INT8 for target in chosen)
-    if allow_drop is not None and not to_int8:
-        raise SpecError("--allow-drop is for int8: a float file that is off is wrong, and no loss makes it right")
+    if allow_drop is not None and not any(target.quantized for target in chosen):
+        raise SpecError(
+            "--allow-drop is for quantized files: a float file that is off is wrong, and no loss makes it right"
+        )
+    coreml_io = IoType.IMAGE if coreml_output == "image" else IoType.FLOAT32
+    outputs = [(target, coreml_io if target.format is Format.COREML else IoType(io)) for target in chosen]
+    oldest = None if deployment_target is None else DeploymentTarget(deployment_target)
+    coreml_recipes(outputs, oldest)  # what cannot be made is better known before the ranges are observed
     source = checkpoint or shipped_checkpoint()
     network, loaded = load_network(source)
     make_folder(out)
     ranges = None
-    if to_int8:
+    if any(target.integer_activations for target in chosen):
         ranges = _ranges(source, network, loaded, ranges_file, calibration, calibration_split, calibration_images, out)
-    outputs = [(target, IoType(io)) for target in chosen]
-    artifacts = convert_files(source, network, loaded, outputs, out, ranges)
+    artifacts = convert_files(source, network, loaded, outputs, out, ranges, oldest)
     _prove(source, network, ranges, artifacts, out, data=data, split=split, threads=threads, allowed_drop=allow_drop)
 
 
@@ -172,14 +193,13 @@ def _prove(
     from edge_deeplab.errors import ParityError
     from edge_deeplab.evaluation.blame import blame
     from edge_deeplab.evaluation.report import write_report
-    from edge_deeplab.spec import Precision
 
     console = Console()
     candidates = [
         Candidate(
             artifact.path,
             artifact.target,
-            allowed_drop if artifact.target.precision is Precision.INT8 else None,
+            allowed_drop if artifact.target.quantized else None,
         )
         for artifact in artifacts
     ]
@@ -196,7 +216,7 @@ def _prove(
             rejected.append(_set_aside(measured))
     console.print(f"{numbers}, {picture} and {page} written", soft_wrap=True)
     # Blame comes after the renaming: it takes a while, and an interruption must not leave a bad file a good name.
-    quantized = [artifact for artifact in rejected if artifact.target.precision is Precision.INT8]
+    quantized = [artifact for artifact in rejected if artifact.target.integer_activations]
     if ranges is not None and quantized:
         layers = _blame(network, quantized, ranges, compared.images)
         raise ParityError(
@@ -210,8 +230,10 @@ def _set_aside(artifact: Artifact) -> Artifact:
     """Rename a file that failed, so that no build script picks it up, and tell why in its sidecar."""
     from dataclasses import replace
 
+    from edge_deeplab.files import move
+
     rejected = replace(artifact, path=artifact.path.with_name(f"{artifact.path.name}.rejected"))
-    artifact.path.replace(rejected.path)
+    move(artifact.path, rejected.path)
     artifact.sidecar.unlink()
     rejected.write_sidecar()
     return rejected

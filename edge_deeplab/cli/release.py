@@ -108,9 +108,8 @@ def _ranges(checkpoint: Path, loaded: Checkpoint, targets: Iterable[Target], fil
     """
     from edge_deeplab.errors import RangesError
     from edge_deeplab.quantization.ranges import load_ranges, ranges_path
-    from edge_deeplab.spec import Precision
 
-    if all(target.precision is not Precision.INT8 for target in targets):
+    if not any(target.integer_activations for target in targets):
         return None
     beside = ranges_path(checkpoint)
     if file is None and not beside.is_file():

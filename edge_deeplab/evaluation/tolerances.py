@@ -9,7 +9,7 @@ did not pass.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 
 from edge_deeplab.spec import Format, Precision, Target
@@ -91,6 +91,28 @@ _INT8 = Tolerance(
     iou_drop=Limit(0.005, "half a point per source: the project's budget for quantization after training"),
 )
 
+_COREML_FLOAT16 = Tolerance(
+    max_error=Limit(
+        3e-2,
+        "all weights keep 11 bits here, where the TFLite file leaves a fifth of them in float32, and activations may "
+        "be rounded to as many: three times its bound",
+    ),
+    mean_error=Limit(1e-3, "most pixels are sure (close to 0 or 1), where the sigmoid is flat"),
+    mask_agreement=Limit(0.999, "only pixels within 3e-2 of the threshold may change sides: a line within the edge"),
+    reference_iou=Limit(0.995, "one pixel in a thousand of the picture is up to five of the person, who may be small"),
+    iou_drop=Limit(0.001, "as float32: half precision must be free"),
+)
+
+_COREML_WEIGHTS = replace(
+    _INT8,
+    max_error=Limit(
+        None, "weights of 4 to 8 bits move single pixels at an uncertain edge by any amount, unseen in a mask"
+    ),
+    mean_error=Limit(
+        0.01, "the budget of int8: who takes weights of few bits for the size of the file accepts what int8 costs"
+    ),
+)
+
 TOLERANCES: Mapping[Target, Tolerance] = MappingProxyType(
     {
         Target(Format.ONNX, Precision.FLOAT32): _FLOAT32,
@@ -99,6 +121,12 @@ TOLERANCES: Mapping[Target, Tolerance] = MappingProxyType(
         Target(Format.TFLITE, Precision.DYNAMIC): _DYNAMIC,
         Target(Format.TFLITE, Precision.INT8): _INT8,
         Target(Format.ONNX, Precision.INT8): _INT8,
+        Target(Format.COREML, Precision.FLOAT32): _FLOAT32,
+        Target(Format.COREML, Precision.FLOAT16): _COREML_FLOAT16,
+        Target(Format.COREML, Precision.INT8): _COREML_WEIGHTS,
+        Target(Format.COREML, Precision.PALETTIZED6): _COREML_WEIGHTS,
+        Target(Format.COREML, Precision.PALETTIZED4): _COREML_WEIGHTS,
+        Target(Format.COREML, Precision.W8A8): _INT8,
     }
 )
 """The one table: every target has its row."""

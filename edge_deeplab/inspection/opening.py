@@ -17,6 +17,8 @@ def inspect_file(path: Path) -> ModelSummary:
         RangesError: the ranges beside a checkpoint cannot be read.
         MissingExtraError: a package that this kind of file needs is not installed.
     """
+    if path.suffix.lower() == ".mlpackage" and path.is_dir():
+        raise ModelFileError(f"{path} is a Core ML package, which inspect cannot read yet: Xcode and Netron show it")
     if not path.is_file():
         raise ModelFileError(f"there is no model file {path}")
     # Each reader is imported when it is asked for: the light use has only the first.

@@ -173,6 +173,11 @@ def quantize_bias(bias: Floats, scales: NDArray[np.float32]) -> NDArray[np.int32
     return fitting
 
 
+def dequantize_bias(integers: NDArray[np.int32], scales: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The inverse of :func:`quantize_bias`, up to its rounding: int32, (channels,) -> float32, (channels,)."""
+    return (integers.astype(np.float64) * scales).astype(np.float32)
+
+
 def _along(scales: NDArray[np.float32], axis: int, dimensions: int) -> NDArray[np.float64]:
     shape = [1] * dimensions
     shape[axis] = -1

@@ -187,4 +187,4 @@ def test_what_it_refuses(
     qdq = (*convert, "--target", "onnx-qdq", "--ranges")
     assert "decoder.skip" in refuses(*qdq, tmp_path / "lacking.json")
     assert "belong to the checkpoint 000000000000" in refuses(*qdq, tmp_path / "other.json")
-    assert "--allow-drop is for int8" in refuses(*convert, "--target", "onnx", "--allow-drop", "3")
+    assert "--allow-drop is for quantized files" in refuses(*convert, "--target", "onnx", "--allow-drop", "3")
