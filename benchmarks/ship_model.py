@@ -23,9 +23,9 @@ from converters import tflite, tflite_int8
 from edge_deeplab.artifact import sidecar_path
 from edge_deeplab.checkpoint import load_checkpoint, save_checkpoint
 from edge_deeplab.cli.progress import image_progress
+from edge_deeplab.cli.release_card import card_metrics
 from edge_deeplab.data.opening import open_dataset
 from edge_deeplab.evaluation.evaluate import Evaluation, evaluate
-from edge_deeplab.evaluation.scores import Scores
 from edge_deeplab.evaluation.tables import evaluation_table
 from edge_deeplab.files import sha256
 from edge_deeplab.models.loading import load_network
@@ -95,7 +95,7 @@ def main() -> None:
         },
         seed=after["seed"],
         scores=tuple(
-            Score(source, scores.images, _metrics(scores), _metrics(quantized.sources[source]))
+            Score(source, scores.images, card_metrics(scores), card_metrics(quantized.sources[source]))
             for source, scores in float32.sources.items()
         ),
         known_failures=FAILURES,
@@ -134,15 +134,6 @@ def _evaluate(model: Path, data: Path) -> Evaluation:
         result = evaluate(session, open_dataset(data, split="test"), progress=progress)
     Console().print(evaluation_table(result, title=f"{model.name} on the test split"))
     return result
-
-
-def _metrics(scores: Scores) -> Mapping[str, float]:
-    values = {
-        "person_iou": scores.person_iou,
-        "boundary_f": scores.boundary_f,
-        "false_person_rate": scores.false_person,
-    }
-    return {name: round(value, 4) for name, value in values.items() if value is not None}
 
 
 def _sources(data: Path) -> tuple[TrainingData, ...]:

@@ -78,12 +78,13 @@ def _scores(report: ParityReport) -> tuple[Score, ...]:
         return ()
     int8 = next((row.accuracy for row in report.rows if row.target.precision is Precision.INT8), None)
     return tuple(
-        Score(source, scores.images, _metrics(scores), _metrics(int8.sources[source]) if int8 else {})
+        Score(source, scores.images, card_metrics(scores), card_metrics(int8.sources[source]) if int8 else {})
         for source, scores in report.accuracy.sources.items()
     )
 
 
-def _metrics(scores: Scores) -> dict[str, float]:
+def card_metrics(scores: Scores) -> dict[str, float]:
+    """What a card says of one source's pictures, rounded to a hundredth of a point."""
     values = {
         "person_iou": scores.person_iou,
         "boundary_f": scores.boundary_f,
