@@ -67,11 +67,12 @@ def convert_network(graph: QuantizationGraph, spec: ModelSpec, recipe: Recipe, r
         pipeline.remove_passes(_SHARE_WEIGHTS)
         pipeline.append_pass(_STORE)
         pipeline.set_options(_STORE, {"layers": stored})
-        module = _with_stored(graph, stored)
     if recipe.precision is Precision.W8A8:
         assert ranges is not None
         pipeline.remove_passes(_REWRITE_RANGES)
         module = _rounded(graph, stored, ranges)
+    elif stored:
+        module = _with_stored(graph, stored)
     if recipe.grey:
         module = _GreyImage(module)
         output = ct.ImageType(name=recipe.output, color_layout=ct.colorlayout.GRAYSCALE)
