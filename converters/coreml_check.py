@@ -13,7 +13,7 @@ from torch import nn
 from converters.coreml_graph import Graph, read_graph
 from converters.coreml_recipe import INPUT, Recipe
 from converters.coreml_rounding_check import check_rounding
-from converters.coreml_weights import Storage, corrected_bias, input_means, storage
+from converters.coreml_weights import Storage, corrected_bias, input_means, storages
 from converters.point_match import close
 from edge_deeplab.errors import ConversionError
 from edge_deeplab.quantization.affine import dequantize_bias, dequantize_weights
@@ -57,10 +57,10 @@ def check_package(
             f"the package has {len(convolutions)} convolutions, and the network {len(network.convolutions)}: "
             "coremltools changed the network"
         )
-    means = input_means(network, spec)
+    means, forms = input_means(network, spec), storages(network, recipe)
     for operation, layer in zip(convolutions, network.convolutions, strict=True):
         conv, stored = network.conv(layer), _Stored(graph, operation, recipe)
-        stored.check_form(layer.name, storage(conv, recipe))
+        stored.check_form(layer.name, forms[layer.name])
         if ranges is None:
             right = stored.near(conv) and stored.bias_near(conv, means[layer.name])
         else:
