@@ -75,32 +75,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``path``; rename it to ``path`` at the end, which nobody sees half-filled.
-
-    Whatever fails in between leaves nothing behind.
-
-    Raises:
-        OutputError: there is something at ``path`` already (an empty folder does no harm), or the place cannot be
-            written to.
-    """
-    if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
-        raise OutputError(f"{path} exists already: choose another name, or remove it")
-    make_folder(path.parent)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        yield temporary
-        temporary.chmod(0o755)
-        if path.is_dir():
-            path.rmdir()
-        temporary.rename(path)
-    except OSError as error:
-        raise output_error(path, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 def write_bytes(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path``, whole or not at all. Raises: OutputError."""
     with atomic_path(path) as temporary:
@@ -136,6 +110,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         raise output_error(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """As :func:`atomic_folder`, for a folder that must not be there yet.
+
+    Raises:
+        OutputError: there is something at ``path`` already (an empty folder does no harm), or the place cannot be
+            written to.
+    """
+    if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
+        raise OutputError(f"{path} exists already: choose another name, or remove it")
+    make_folder(path.parent)
+    with atomic_folder(path) as temporary:
+        yield temporary
 
 
 def move(source: Path, target: Path) -> None:
