@@ -214,7 +214,7 @@ EVERYWHERE: tuple[Fault, ...] = (
 )
 FAULTS = [
     *((target, fault) for target in ALL for fault in EVERYWHERE),
-    # No range of W8A8 ends above 6, so that the rounding caps what a rectifier leaves uncapped.
+    # No range of W8A8 ends above 6 by more than a rounding, so that the rounding caps what a rectifier leaves uncapped.
     *((target, uncapped) for target in ALL if target != W8A8),
     *((target, transposed_palette) for target in PALETTES),
     *((target, weight_zero_point) for target in INTEGER_WEIGHTS),

@@ -114,7 +114,7 @@ def zero_point(model: Any) -> None:
 BOTH: tuple[Fault, ...] = (transposed_weight, blue_first, align_corners, corner_pixels)
 FAULTS = [
     *((target, fault) for target in (FLOAT32, FLOAT16, DYNAMIC) for fault in (*BOTH, pixels_over_256, uncapped)),
-    # No range of int8 ends above 6, so that the rounding caps what a rectifier leaves uncapped.
+    # No range of int8 ends above 6 by more than a rounding, so that the rounding caps what a rectifier leaves uncapped.
     *((INT8, fault) for fault in (*BOTH, input_scale, input_zero_point, zero_point)),
 ]
 # What little these change is within what 8 bits may lose: the converter compares the numbers themselves. LiteRT 2.1.0
