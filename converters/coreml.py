@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from converters.check import check_against_checkpoint
-from converters.coreml_check import check_package
+from converters.coreml_check import check_package, stored_network
+from converters.coreml_execution_check import check_execution
 from converters.coreml_recipe import Recipe
 from converters.worker import run_worker
 from edge_deeplab.artifact import Artifact
@@ -20,6 +21,7 @@ from edge_deeplab.files import atomic_folder, sha256
 from edge_deeplab.models.loading import load_network
 from edge_deeplab.quantization.graph import quantization_graph
 from edge_deeplab.quantization.ranges import QuantRanges, save_ranges
+from edge_deeplab.quantization.simulate import simulate
 from edge_deeplab.runtime.coreml.reference_session import CoremlReferenceSession
 from edge_deeplab.runtime.versions import versions
 from edge_deeplab.spec import Precision
@@ -67,7 +69,10 @@ def convert(
         shutil.copytree(package, temporary, dirs_exist_ok=True)
         check_package(temporary, graph, loaded.spec, recipe, used)
         with CoremlReferenceSession(temporary, classes=loaded.spec.classes) as session:
-            check_against_checkpoint(session, checkpoint, recipe.target, rounding=_GREY_STEP / 2 if recipe.grey else 0)
+            rounding = _GREY_STEP / 2 if recipe.grey else 0
+            check_against_checkpoint(session, checkpoint, recipe.target, rounding=rounding)
+            held = stored_network(temporary, graph, recipe) if used is None else simulate(graph, used)
+            check_execution(session, held, integers=used is not None, rounding=rounding)
         digest = sha256(temporary)
     return Artifact(
         path=out,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -70,6 +72,19 @@ def check_package(
                 f"the weights or biases of {layer.name} in the package are not the checkpoint's: convert again"
             )
     check_rounding(graph, network, ranges, pixels, convolutions)
+
+
+def stored_network(package: Path, network: QuantizationGraph, recipe: Recipe) -> nn.Module:
+    """The network with the weights and biases that a package of :func:`check_package`'s liking holds, in float32."""
+    graph, module = read_graph(package), copy.deepcopy(network.module)
+    convolutions = [operation for operation in graph.operations if operation.type == "conv"]
+    for operation, layer in zip(convolutions, network.convolutions, strict=True):
+        conv = module.get_submodule(layer.module)
+        assert isinstance(conv, nn.Conv2d)
+        stored = _Stored(graph, operation, recipe)
+        conv.weight = nn.Parameter(torch.from_numpy(stored.exact_weights()))
+        conv.bias = nn.Parameter(torch.from_numpy(stored.exact_bias()))
+    return module
 
 
 def _check_version(graph: Graph, recipe: Recipe) -> None:
@@ -209,8 +224,18 @@ class _Stored:
             entries: NDArray[np.float32] = table[places].reshape(shape)
             return entries
         # The operator gives them in the type of its scales.
-        rounded = dequantize_weights(self._of["quantized_data"], self._of["scale"].astype(np.float32), 0)
-        return rounded.astype(self._dtype).astype(np.float32)
+        return self.exact_weights().astype(self._dtype).astype(np.float32)
+
+    def exact_weights(self) -> NDArray[np.float32]:
+        """What is stored stands for, OIHW, before the operator rounds it to the type of its scales."""
+        if self._writer is None or self._writer.type != Storage.INT8.operator:
+            return self._weights()
+        return dequantize_weights(self._of["quantized_data"], self._of["scale"].astype(np.float32), 0)
+
+    def exact_bias(self) -> NDArray[np.float32]:
+        """The stored bias, (out channels,)."""
+        bias: NDArray[np.float32] = np.array(self._bias, np.float32)
+        return bias
 
     def _is_palette(self, bits: int) -> bool:
         table, count = self._of["lut"], int(np.prod(self._of["shape"]))

@@ -10,13 +10,14 @@ from pathlib import Path
 from converters.check import check_against_checkpoint
 from converters.onnx import export
 from converters.tflite_dynamic import restore_depthwise
+from converters.tflite_dynamic_check import check_layers
 from converters.tflite_float16 import halve_weights
 from converters.worker import run_worker
 from edge_deeplab.artifact import Artifact
-from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.errors import MissingExtraError
 from edge_deeplab.files import atomic_path, sha256
 from edge_deeplab.models.loading import load_network
+from edge_deeplab.quantization.graph import quantization_graph
 from edge_deeplab.runtime.tflite_session import TfliteSession
 from edge_deeplab.runtime.versions import versions
 from edge_deeplab.spec import Format, IoType, Precision, Target
@@ -54,16 +55,16 @@ def convert(checkpoint: Path, out: Path, precision: Precision, *, flatbuffer: by
         OutputError: the place cannot be written to.
         MissingExtraError: a package of the extra "convert" is not installed.
     """
+    network, loaded = load_network(checkpoint)
     if flatbuffer is None:
-        network, loaded = load_network(checkpoint)
         flatbuffer = flatbuffers(export(network, loaded.spec), [precision])[precision]
-    else:
-        loaded = load_checkpoint(checkpoint)
     target = Target(Format.TFLITE, precision)
     with atomic_path(out) as temporary:
         temporary.write_bytes(flatbuffer)
         with TfliteSession(temporary, classes=loaded.spec.classes) as session:
             check_against_checkpoint(session, checkpoint, target)
+        if precision is Precision.DYNAMIC:
+            check_layers(flatbuffer, quantization_graph(network, loaded.spec.network.num_classes))
         digest = sha256(temporary)
     return Artifact(
         path=out,

@@ -70,9 +70,9 @@ def check_integer(graph: TfliteGraph, io: IoType) -> None:
         for tensor in (*operator.inputs, *operator.outputs):
             if tensor not in ends and tensor.type not in ("INT8", "INT32"):
                 raise ConversionError(f"the tensor {tensor.name} inside the int8 file is {tensor.type}")
-    for tensor in ends if io is not IoType.FLOAT32 else ():
+    for tensor, contract in zip(ends, (PIXELS, PROBABILITY), strict=True) if io is not IoType.FLOAT32 else ():
         lowest = 0 if io is IoType.UINT8 else INT8_MIN
-        if tensor.zero_points != (lowest,) or tensor.scales not in ((PIXELS.scale,), (PROBABILITY.scale,)):
+        if (tensor.scales, tensor.zero_points) != ((contract.scale,), (lowest,)):
             raise ConversionError(
                 f"{tensor.name} at the end of the file has scale {tensor.scales} and zero point {tensor.zero_points}"
             )

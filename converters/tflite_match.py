@@ -25,7 +25,7 @@ from edge_deeplab.quantization.ranges import QuantRanges
 # Operators that the exporter adds: they only move values, and pad with the zero point.
 MOVES = frozenset({"PAD", "RESHAPE", "TRANSPOSE"})
 
-_CONVOLUTIONS = {"CONV_2D": (0, (0, 2, 3, 1)), "DEPTHWISE_CONV_2D": (3, (1, 2, 3, 0))}
+CONVOLUTIONS = {"CONV_2D": (0, (0, 2, 3, 1)), "DEPTHWISE_CONV_2D": (3, (1, 2, 3, 0))}
 """Operator to the axis of the output channels in its weights, and the permutation from OIHW to its layout."""
 
 
@@ -108,9 +108,9 @@ def _match_convolutions(
     matched: dict[int, MatchedConvolution] = {}
     for operator in model.subgraphs[0].operators:
         kind = op_name(model, operator)
-        if kind not in _CONVOLUTIONS:
+        if kind not in CONVOLUTIONS:
             continue
-        axis, permutation = _CONVOLUTIONS[kind]
+        axis, permutation = CONVOLUTIONS[kind]
         output = int(operator.outputs[0])
         sources = candidates[int(operator.inputs[0])]
         names = [name for name in candidates[output] if name in layers and layers[name].input in sources]
