@@ -2,8 +2,8 @@
 
 Stored weights differ from the network's, by little, but in a direction: what they add on average is taken back in the
 bias (Nagel et al. 2019, arXiv 1906.04721, section 4.2). The mean inputs for that are seen on made pictures, so that no
-photos are needed. In the shipped model it is what makes palettes usable: with tables of 16 values for the largest
-convolutions the mean error of the probability on photos falls from 0.04 to 0.006.
+photos are needed. In the shipped model it is what makes palettes usable: with tables of 16 values for convolutions from
+1.5 % of the weights on, the mean error of the probability on photos fell from 0.04 to 0.006.
 """
 
 from __future__ import annotations
