@@ -24,7 +24,7 @@ COMMANDS = {
     "train": "Train a network on photos with masks.",
     "evaluate": "Measure a checkpoint or a converted file on photos with masks.",
     "quantize": "Prepare a checkpoint for int8, and write it with its ranges.",
-    "convert": "Convert a checkpoint to ONNX or TFLite, and prove parity.",
+    "convert": "Convert a checkpoint to TFLite, Core ML or ONNX, and prove parity.",
     "inspect": "Show what is inside a checkpoint or a model file: integers or floats, costs, ranges.",
     "sensitivity": "Show which layers of a checkpoint int8 hurts, and what to do about it.",
     "parity": "Run the same images through several model files and compare.",
