@@ -73,10 +73,11 @@ def test_adaround_beats_rounding_to_nearest_on_other_pictures(
     nearest = quantize(small_network, small_spec, pictures, PtqMethods(bias_correction=False))
     learned = quantize(small_network, small_spec, pictures, replace(ADAROUND, bias_correction=False))
     ratio = layer_errors(learned, small_network, held_out) / layer_errors(nearest, small_network, held_out)
-    assert np.median(ratio) < 0.95
-    assert (ratio < 1).mean() > 0.75
+    assert np.median(ratio) < 0.9
+    assert (ratio < 1).mean() > 0.8
     ratio = layer_errors(learned, small_network, pictures) / layer_errors(nearest, small_network, pictures)
-    assert np.median(ratio) < 0.8
+    assert np.median(ratio) < 0.72
+    assert (ratio < 1).all()
 
 
 def test_adaround_leaves_no_weight_between_two_integers(rounded: Quantized) -> None:

@@ -154,6 +154,7 @@ class TestParityReport:
         (row,) = [line for line in text.splitlines() if "FAILED" in line]
         name = "with-a-lon…int8.tflite" if width == 80 else "model-with-a-long-name-int8.tflite"
         assert row.split()[0] == name
+        assert "…" not in text.replace(name, "")
 
 
 class TestShortNames:

@@ -28,9 +28,9 @@ def small_onnx_file(small_onnx: bytes, tmp_path_factory: pytest.TempPathFactory)
     return path
 
 
-@pytest.fixture(scope="module")
-def quantized_by_onnxruntime(small_onnx_file: Path) -> Path:
-    """The small network in QDQ form, by onnxruntime's own tool."""
+@pytest.fixture(scope="module", params=["QUInt8", "QInt8"])
+def quantized_by_onnxruntime(request: pytest.FixtureRequest, small_onnx_file: Path) -> Path:
+    """The small network in QDQ form, by onnxruntime's own tool, with activations of either type."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -41,12 +41,11 @@ def quantized_by_onnxruntime(small_onnx_file: Path) -> Path:
         def get_next(self) -> dict[str, np.ndarray] | None:
             return next(self._images, None)
 
-    out = small_onnx_file.with_name("qdq.onnx")
+    out = small_onnx_file.with_name(f"{request.param}.onnx")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # uint8 activations: with int8 ones onnxruntime leaves the convolutions in front of a Clip in float.
-        uint8 = {"quant_format": QuantFormat.QDQ, "activation_type": QuantType.QUInt8}
-        quantize_static(small_onnx_file, out, Reader(), per_channel=True, **uint8)
+        activations = {"quant_format": QuantFormat.QDQ, "activation_type": QuantType[request.param]}
+        quantize_static(small_onnx_file, out, Reader(), per_channel=True, **activations)
     return out
 
 
@@ -78,8 +77,13 @@ def test_as_many_convolutions_are_integer_as_onnxruntime_makes_integer(
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     onnxruntime.InferenceSession(quantized_by_onnxruntime, options, providers=["CPUExecutionProvider"])
     executed = [node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node]
-    assert executed.count("QLinearConv") > 60
-    assert counted(summary, Arithmetic.INTEGER, "Conv", "Conv (depthwise)") == executed.count("QLinearConv")
+    assert counted(summary, Arithmetic.INTEGER, "Conv", "Conv (depthwise)") == 66
+    if quantized_by_onnxruntime.stem == "QUInt8":
+        assert executed.count("QLinearConv") == 66
+    else:  # the file "may", and onnxruntime 1.23 turns some of it into uint8: it has no kernel between the two types
+        assert executed.count("QLinearConv") + executed.count("Conv") == 66
+        assert executed.count("QLinearConv") > 40
+    assert f"may execute them in {quantized_by_onnxruntime.stem[1:].lower()}" in summary.verdict
     assert summary.multiply_adds == count_cost(small_network, 96, 96).multiply_adds
     weights = [tensor for tensor in summary.quantized if tensor.constant and tensor.type == "int8"]
     assert len(weights) == 66

@@ -105,7 +105,7 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_learns_and_leaves_a_checkpoint(tmp_path: Path) -> None:
     config = replace(_CONFIG, epochs=30, learning_rate=5e-3, backbone_rate=1.0)
     notes = load_checkpoint(_run(tmp_path, config)).notes
-    assert notes["val_iou"] > 0.5  # a blank or a full mask has at most 0.25 on these discs
+    assert notes["val_iou"] > 0.7  # a blank or a full mask has at most 0.25 on these discs
     assert notes["recipe"]["learning_rate"] == 5e-3
     assert (tmp_path / "curves/version_0/metrics.csv").read_text().count("\n") > 12
     assert list((tmp_path / "tensorboard/version_0").iterdir())
