@@ -27,7 +27,7 @@ from converters.tflite_check import (
 from converters.tflite_match import Match, match
 from converters.tflite_schema import new_buffer, op_index, op_name, read_model, write_model
 from edge_deeplab.artifact import Artifact
-from edge_deeplab.errors import ConversionError
+from edge_deeplab.errors import ConversionError, SpecError
 from edge_deeplab.files import sha256, write_bytes
 from edge_deeplab.models.loading import load_network
 from edge_deeplab.quantization.affine import UINT8_SHIFT, Affine
@@ -71,12 +71,15 @@ def convert(
         The artifact; its sidecar is not written yet.
 
     Raises:
+        SpecError: ``io`` is an image, which a TFLite file does not know.
         RangesError: the ranges are another checkpoint's, or lack a point.
         ConversionError: a tensor of the float32 file cannot be told, an operator has no integer form, or what was
             written is not what the ranges say.
         ModelFileError: ``float32_tflite`` is not a TFLite file.
         OutputError: the place cannot be written to.
     """
+    if io is IoType.IMAGE:
+        raise SpecError("a TFLite file takes and gives numbers, no images: choose uint8, int8 or float")
     network, loaded = load_network(checkpoint)
     ranges.require_checkpoint(loaded.sha256)
     graph = quantization_graph(network, loaded.spec.network.num_classes)

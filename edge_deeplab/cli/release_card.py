@@ -10,7 +10,7 @@ from edge_deeplab.errors import ModelFileError
 from edge_deeplab.evaluation.parity import ParityReport
 from edge_deeplab.evaluation.scores import Scores
 from edge_deeplab.files import sha256
-from edge_deeplab.spec import ModelSpec, Precision
+from edge_deeplab.spec import ModelSpec
 from edge_deeplab.weights.card import Card, Score, load_card
 
 _UNKNOWN = "Not stated."
@@ -73,10 +73,13 @@ def _summary(spec: ModelSpec) -> str:
 
 
 def _scores(report: ParityReport) -> tuple[Score, ...]:
-    """The reference's scores and the first int8 file's, for each source; none where the true masks are not known."""
+    """The reference's scores and those of the first file with integer activations, for each source.
+
+    None where the true masks are not known. A file of int8 weights alone is no int8 model.
+    """
     if report.accuracy is None:
         return ()
-    int8 = next((row.accuracy for row in report.rows if row.target.precision is Precision.INT8), None)
+    int8 = next((row.accuracy for row in report.rows if row.target.integer_activations), None)
     return tuple(
         Score(source, scores.images, card_metrics(scores), card_metrics(int8.sources[source]) if int8 else {})
         for source, scores in report.accuracy.sources.items()

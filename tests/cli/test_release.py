@@ -14,10 +14,14 @@ from calibration.collect import collect_ranges
 from calibration.images import open_calibration
 from edge_deeplab.artifact import load_artifact
 from edge_deeplab.checkpoint import load_checkpoint
+from edge_deeplab.cli.release_card import card_of, completed
+from edge_deeplab.evaluation.parity import Contender, compare
+from edge_deeplab.evaluation.parity_images import parity_images
 from edge_deeplab.files import sha256
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.quantization.ranges import ranges_path, save_ranges
-from edge_deeplab.spec import ModelSpec
+from edge_deeplab.runtime.opening import open_session
+from edge_deeplab.spec import ModelSpec, Target
 from edge_deeplab.weights.card import Card, Score, load_card
 
 pytestmark = pytest.mark.convert
@@ -89,6 +93,19 @@ def test_its_card_says_what_the_checkpoint_says_of_itself_and_what_was_measured(
     (score,) = card.scores
     assert (score.source, score.images) == ("made", 32)
     assert 0.5 < score.int8["person_iou"] <= 1
+
+
+@pytest.mark.parametrize(("target", "is_int8"), [("coreml-int8", False), ("coreml-w8a8", True), ("onnx-qdq", True)])
+def test_a_file_of_int8_weights_alone_is_no_int8_model_on_the_card(
+    checkpoint: Path, made_persons: Path, tmp_path: Path, target: str, is_int8: bool
+) -> None:
+    with open_session(checkpoint, threads=1) as session:
+        candidate = Contender(checkpoint.name, session, 1, Target.parse(target))
+        reference = Contender(checkpoint.name, session, 1)
+        report = compare(reference, [candidate], parity_images(made_persons, "val", session.classes), workers=1)
+    card = completed(card_of(checkpoint, load_checkpoint(checkpoint)), report, checkpoint.parent)
+    (score,) = card.scores
+    assert bool(score.int8) is is_int8
 
 
 def test_sha256sum_itself_finds_every_file_but_the_page_as_it_was_written(released: Path, tmp_path: Path) -> None:

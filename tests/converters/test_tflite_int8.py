@@ -25,7 +25,7 @@ from converters.tflite_int8 import convert, quantize_model
 from converters.tflite_match import Match, match
 from converters.tflite_probe import tensor_values
 from converters.tflite_schema import op_name, read_model, write_model
-from edge_deeplab.errors import ConversionError, ModelFileError, RangesError
+from edge_deeplab.errors import ConversionError, ModelFileError, RangesError, SpecError
 from edge_deeplab.files import sha256
 from edge_deeplab.image import resize_area
 from edge_deeplab.quantization.graph import QuantizationGraph
@@ -324,6 +324,12 @@ def test_ranges_of_another_checkpoint_are_refused(bench: Bench, tmp_path: Path) 
             dataclasses.replace(bench.ranges, activations=without),
             bench.float32,
         )
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_image_at_the_ends_is_refused(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="uint8, int8 or float"):
+        convert(bench.checkpoint, tmp_path / "a.tflite", bench.ranges, bench.float32, IoType.IMAGE)
     assert not list(tmp_path.iterdir())
 
 
