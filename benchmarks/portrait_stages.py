@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 import time
 from collections.abc import Callable
@@ -24,14 +23,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from demo_app.bokeh import BackgroundBlur
+from demo_app.aperture import DEFAULT_F_NUMBER, gaussian_sigma
+from demo_app.backdrops.gaussian import GaussianBlur
 from demo_app.compositor import MIX_ROWS, Compositor, mix
 from demo_app.halo import Scene, halo_psnr, plain_portrait, synthetic_scene
 from demo_app.matte import refine, tighten
 from edge_deeplab.image import resize_area
 
-HEIGHT, WIDTH, NETWORK, STRENGTH = 720, 1280, 256, 1.0
-SIGMA = STRENGTH / 100.0 * math.hypot(HEIGHT, WIDTH)
+HEIGHT, WIDTH, NETWORK = 720, 1280, 256
+SIGMA = gaussian_sigma(DEFAULT_F_NUMBER, HEIGHT, WIDTH)
 PLAIN = "plain Gaussian blur at full size"
 WHOLE = "compositor, whole"
 
@@ -41,7 +41,7 @@ def stages(scene: Scene) -> dict[str, Callable[[], object]]:
     frame = scene.frame
     alpha: NDArray[np.float32] = cv2.resize(scene.alpha, (NETWORK, NETWORK), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     coverage: NDArray[np.uint8] = cv2.convertScaleAbs(alpha, alpha=255.0)  # type: ignore[assignment]
-    blur = BackgroundBlur(HEIGHT, WIDTH, SIGMA)
+    blur = GaussianBlur()
     small = blur(frame, coverage).copy()
     background = np.empty_like(frame)
     full = np.empty((HEIGHT, WIDTH), np.uint8)
@@ -50,7 +50,7 @@ def stages(scene: Scene) -> dict[str, Callable[[], object]]:
     box = np.s_[top : top + rows, left : left + columns]
     spare, spare_coverage = np.empty((2, MIX_ROWS, WIDTH, 3), np.uint8)
     plain = np.empty_like(frame)
-    compose = Compositor(STRENGTH)
+    compose = Compositor()
 
     def stretch() -> None:
         cv2.resize(small, (WIDTH, HEIGHT), dst=background, interpolation=cv2.INTER_CUBIC)
@@ -84,7 +84,7 @@ def median_ms(work: dict[str, Callable[[], object]], runs: int) -> dict[str, flo
 
 def halo(seeds: range) -> dict[str, float]:
     """Mean PSNR in the ring around the subject, in dB, over several backgrounds."""
-    compose = Compositor(STRENGTH)
+    compose = Compositor()
     scores: dict[str, list[float]] = {"plain blur": [], "plain blur in linear light": [], "ours": []}
     for seed in seeds:
         scene = synthetic_scene(HEIGHT, WIDTH, seed)

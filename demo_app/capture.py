@@ -9,6 +9,8 @@ from pathlib import Path
 
 import cv2
 
+from edge_deeplab.image import Rgb
+
 # -8 is AV_LOG_QUIET. OpenCV reads it when it first touches FFmpeg, so it is set on import.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
@@ -33,3 +35,12 @@ def _without_warnings() -> Iterator[None]:
         yield
     finally:
         cv2.setLogLevel(level)
+
+
+def rgb_frames(capture: cv2.VideoCapture) -> Iterator[Rgb]:
+    """The frames that an opened video or camera still gives, RGB, uint8, HxWx3, each in an array of its own."""
+    while True:
+        read, bgr = capture.read()
+        if not read:
+            return
+        yield cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr)  # type: ignore[misc]

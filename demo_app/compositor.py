@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from demo_app.bokeh import BackgroundBlur
-from edge_deeplab.errors import ImageError, SpecError
+from demo_app.backdrops.backdrop import Backdrop
+from demo_app.backdrops.gaussian import GaussianBlur
+from edge_deeplab.errors import ImageError
 from edge_deeplab.image import Rgb
 
 MIX_ROWS = 64
@@ -23,17 +23,11 @@ class Compositor:
     Fresh arrays of several megabytes cost page faults at every frame, more than the arithmetic in them.
 
     Args:
-        strength: standard deviation of the blur in percent of the picture's diagonal, so that a photo and its
-            thumbnail look alike; 0 leaves the background as it is. 1 is about what video calls do.
-
-    Raises:
-        SpecError: a strength that is negative or not finite.
+        backdrop: what is behind the subject; None: the background itself, blurred as by f/2.
     """
 
-    def __init__(self, strength: float = 1.0) -> None:
-        if not (math.isfinite(strength) and strength >= 0.0):
-            raise SpecError(f"blur strength {strength} does not exist: it is in percent of the diagonal, try 1.0")
-        self._strength = strength
+    def __init__(self, backdrop: Backdrop | None = None) -> None:
+        self._backdrop = GaussianBlur() if backdrop is None else backdrop
         self._stage: _Stage | None = None
 
     def __call__(self, frame: Rgb, alpha: NDArray[np.float32]) -> Rgb:
@@ -57,34 +51,32 @@ class Compositor:
             raise ImageError(f"an alpha must be float32, HxW, and this one is {alpha.dtype} {alpha.shape}")
         height, width = frame.shape[:2]
         if self._stage is None or self._stage.out.shape != frame.shape:
-            self._stage = _Stage.of_size(height, width, self._strength / 100.0 * math.hypot(height, width))
-        return self._stage.compose(frame, alpha)
+            self._stage = _Stage.of_size(height, width)
+        return self._stage.compose(frame, alpha, self._backdrop)
 
 
 @dataclass(frozen=True)
 class _Stage:
     """The buffers for frames of one size."""
 
-    blur: BackgroundBlur
     out: Rgb
     coverage: NDArray[np.uint8]
     spare: Rgb
     spare_coverage: NDArray[np.uint8]
 
     @staticmethod
-    def of_size(height: int, width: int, sigma: float) -> _Stage:
+    def of_size(height: int, width: int) -> _Stage:
         return _Stage(
-            blur=BackgroundBlur(height, width, sigma),
             out=np.empty((height, width, 3), np.uint8),
             coverage=np.empty((height, width), np.uint8),
             spare=np.empty((MIX_ROWS, width, 3), np.uint8),
             spare_coverage=np.empty((MIX_ROWS, width, 3), np.uint8),
         )
 
-    def compose(self, frame: Rgb, alpha: NDArray[np.float32]) -> Rgb:
+    def compose(self, frame: Rgb, alpha: NDArray[np.float32], backdrop: Backdrop) -> Rgb:
         height, width = self.coverage.shape
         given: NDArray[np.uint8] = cv2.convertScaleAbs(alpha, alpha=255.0)  # type: ignore[assignment]
-        background = self.blur(frame, given)
+        background = backdrop(frame, given)
         # Bicubic: stretched bilinearly, a bright spot shows the grid of the small picture.
         cv2.resize(background, (width, height), dst=self.out, interpolation=cv2.INTER_CUBIC)
         cv2.resize(given, (width, height), dst=self.coverage, interpolation=cv2.INTER_LINEAR)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_deeplab.image import Rgb
 
 
@@ -14,7 +17,9 @@ class Frame:
     Attributes:
         rgb: RGB, uint8, HxWx3, upright.
         name: the photo's file name; of a film or a camera, its own name.
+        alpha: the subject's coverage, uint8, HxW, for sinks that keep it (a cut-out); None: the picture is opaque.
     """
 
     rgb: Rgb
     name: str
+    alpha: NDArray[np.uint8] | None = None

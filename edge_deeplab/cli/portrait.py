@@ -13,8 +13,8 @@ from edge_deeplab.errors import OutputError, SourceError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from demo_app.sinks import Sink
-    from demo_app.sources import Source
+    from demo_app.sinks.sink import Sink
+    from demo_app.sources.source import Source
 
 _VIDEO_SUFFIX = ".mp4"
 
@@ -37,16 +37,16 @@ class _Kind(Enum):
 )
 @click.option("--model", type=click.Path(path_type=Path), help="Model file; the shipped int8 one if not given.")
 @click.option(
-    "--strength",
-    type=click.FloatRange(min=0.0, max=20.0),
-    default=1.0,
+    "--f-number",
+    type=click.FloatRange(min=0.5, max=64.0),
+    default=2.0,
     show_default=True,
-    help="Standard deviation of the blur, in percent of the picture's diagonal.",
+    help="Strength of the blur, as on a lens: 1 is strong, 16 next to nothing.",
 )
 @click.option("--threads", type=click.IntRange(min=1), help="Threads to use; all cores if not given.")
 @click.option("--seconds", type=click.FloatRange(min=0.0, min_open=True), help="Stop a camera after this long.")
 def command(
-    source: str, output: Path, model: Path | None, strength: float, threads: int | None, seconds: float | None
+    source: str, output: Path, model: Path | None, f_number: float, threads: int | None, seconds: float | None
 ) -> int:
     """Blur the background of INPUT: a photo, a folder of photos, a video file, or a camera's number (0, 1, ...).
 
@@ -60,6 +60,7 @@ def command(
 
     import cv2
 
+    from demo_app.backdrops.gaussian import GaussianBlur
     from demo_app.compositor import Compositor
     from demo_app.loop import run
     from demo_app.matte import refine, tighten
@@ -87,7 +88,7 @@ def command(
             image_progress(f"portrait of {source}") as progress,
         ):
             segmenter = Segmenter(session)
-            portraits = run(frames, segmenter.coarse, refine if still else tighten, Compositor(strength))
+            portraits = run(frames, segmenter.coarse, refine if still else tighten, Compositor(GaussianBlur(f_number)))
             if kind is _Kind.CAMERA:
                 portraits = at_constant_rate(portraits, frames.fps, seconds)
             for portrait in portraits:
@@ -138,7 +139,10 @@ def _check_output(kind: _Kind, source: str, output: Path) -> None:
 
 
 def _open_source(kind: _Kind, source: str, report: Callable[[SourceError], None]) -> Source:
-    from demo_app.sources import CameraSource, FolderSource, PhotoSource, VideoSource
+    from demo_app.sources.camera import CameraSource
+    from demo_app.sources.folder import FolderSource
+    from demo_app.sources.photo import PhotoSource
+    from demo_app.sources.video import VideoSource
 
     match kind:
         case _Kind.PHOTO:
@@ -152,7 +156,9 @@ def _open_source(kind: _Kind, source: str, report: Callable[[SourceError], None]
 
 
 def _open_sink(kind: _Kind, output: Path, fps: float) -> Sink:
-    from demo_app.sinks import FolderSink, PhotoSink, VideoSink
+    from demo_app.sinks.folder import FolderSink
+    from demo_app.sinks.photo import PhotoSink
+    from demo_app.sinks.video import VideoSink
 
     match kind:
         case _Kind.PHOTO:

@@ -43,7 +43,7 @@ def frame_count(path: Path) -> int:
 
 def test_a_photo(edge_deeplab: Run, photo: Path, small_checkpoint: Path) -> None:
     out = photo.with_name("out.png")
-    done = edge_deeplab("portrait", photo, "-o", out, "--model", small_checkpoint, "--strength", 3, "--threads", 1)
+    done = edge_deeplab("portrait", photo, "-o", out, "--model", small_checkpoint, "--f-number", 1, "--threads", 1)
     assert (done.returncode, done.stderr) == (0, "")
     with Image.open(out) as made, Image.open(photo) as given:
         assert made.size == given.size

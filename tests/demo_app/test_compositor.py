@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from demo_app.backdrops.gaussian import GaussianBlur
 from demo_app.compositor import Compositor
 from demo_app.halo import halo_psnr, plain_portrait, synthetic_scene
 from demo_app.linear_light import LINEAR_TO_SRGB, SRGB_TO_LINEAR
@@ -27,7 +28,7 @@ def _noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("alpha_size", ALPHA_SIZES, ids=str)
 def test_all_subject_leaves_the_frame_to_the_bit(size: tuple[int, int], alpha_size: tuple[int, int]) -> None:
     frame = _noise(*size)
-    assert np.array_equal(Compositor(2.0)(frame, np.ones(alpha_size, np.float32)), frame)
+    assert np.array_equal(Compositor(GaussianBlur(1.0))(frame, np.ones(alpha_size, np.float32)), frame)
 
 
 @pytest.mark.parametrize("alpha_size", ALPHA_SIZES, ids=str)
@@ -36,7 +37,7 @@ def test_no_subject_gives_the_full_size_gaussian_blur_in_linear_light(alpha_size
     sigma = 0.02 * math.hypot(240, 320)
     light = cv2.GaussianBlur(SRGB_TO_LINEAR[frame].astype(np.float32), (0, 0), sigma)
     expected = LINEAR_TO_SRGB[np.rint(light).astype(np.uint16)]
-    got = Compositor(2.0)(frame, np.zeros(alpha_size, np.float32))
+    got = Compositor(GaussianBlur(1.0))(frame, np.zeros(alpha_size, np.float32))
     inside = np.s_[24:-24, 24:-24]  # small pictures end in larger pixels
     assert np.abs(got[inside].astype(int) - expected[inside]).max() <= 2
 
@@ -47,25 +48,25 @@ def test_a_constant_frame_stays_constant(size: tuple[int, int], colour: tuple[in
     frame = np.empty((*size, 3), np.uint8)
     frame[:] = colour
     alpha = np.random.default_rng(1).random((32, 32), np.float32)
-    assert np.abs(Compositor(1.0)(frame, alpha).astype(int) - frame).max() <= 1
+    assert np.abs(Compositor()(frame, alpha).astype(int) - frame).max() <= 1
 
 
 @settings(max_examples=40, deadline=None)
 @given(
     height=st.integers(1, 90),
     width=st.integers(1, 90),
-    strength=st.sampled_from([0.0, 0.3, 1.0, 5.0, 20.0]),
+    f_number=st.sampled_from([math.inf, 6.0, 2.0, 1.0, 0.5]),
     alpha_height=st.integers(1, 40),
     alpha_width=st.integers(1, 40),
     seed=st.integers(0, 99),
 )
 def test_every_pixel_lies_between_the_colours_of_the_frame(
-    height: int, width: int, strength: float, alpha_height: int, alpha_width: int, seed: int
+    height: int, width: int, f_number: float, alpha_height: int, alpha_width: int, seed: int
 ) -> None:
     """Also where no background is near: 0 / 0 would give black."""
     frame = (100 + _noise(height, width, seed) // 4).astype(np.uint8)
     alpha = np.rint(np.random.default_rng(seed).random((alpha_height, alpha_width))).astype(np.float32)
-    portrait = Compositor(strength)(frame, alpha)
+    portrait = Compositor(GaussianBlur(f_number))(frame, alpha)
     assert portrait.shape == frame.shape
     assert portrait.dtype == np.uint8
     # Bicubic stretching overshoots a little at steps of the blurred picture.
@@ -77,7 +78,7 @@ def test_a_subject_that_fills_all_but_a_speck_leaves_no_black() -> None:
     frame = np.full((300, 400, 3), 180, np.uint8)
     alpha = np.ones((300, 400), np.float32)
     alpha[150, 200] = 0.0
-    assert np.abs(Compositor(1.0)(frame, alpha).astype(int) - 180).max() <= 1
+    assert np.abs(Compositor()(frame, alpha).astype(int) - 180).max() <= 1
 
 
 @pytest.mark.parametrize("subject", [(205, 30, 25), (15, 15, 20), (250, 240, 230)], ids=["red", "dark", "bright"])
@@ -88,7 +89,7 @@ def test_halo_is_5_db_below_a_plain_blur_even_in_linear_light(
     scene = synthetic_scene(360, 640, seed=3, subject=subject)
     sigma = 0.01 * math.hypot(360, 640)
     alpha = scene.alpha if alpha_size is None else cv2.resize(scene.alpha, alpha_size, interpolation=cv2.INTER_AREA)
-    ours = halo_psnr(Compositor(1.0)(scene.frame, alpha), scene, sigma)
+    ours = halo_psnr(Compositor()(scene.frame, alpha), scene, sigma)
     assert ours >= 28.0
     assert ours >= halo_psnr(plain_portrait(scene, sigma), scene, sigma) + 5.0
     assert ours >= halo_psnr(plain_portrait(scene, sigma, linear=True), scene, sigma) + 5.0
@@ -96,32 +97,34 @@ def test_halo_is_5_db_below_a_plain_blur_even_in_linear_light(
 
 def test_the_background_does_not_depend_on_the_subjects_colour() -> None:
     scenes = [synthetic_scene(360, 640, seed=4, subject=colour) for colour in ((205, 30, 25), (10, 240, 240))]
-    red, cyan = (Compositor(1.0)(scene.frame, scene.alpha) for scene in scenes)
+    red, cyan = (Compositor()(scene.frame, scene.alpha) for scene in scenes)
     far_enough = cv2.dilate(scenes[0].alpha, np.ones((3, 3))) == 0.0
     assert np.abs(red.astype(int) - cyan)[far_enough].max() <= 3
 
 
-def test_strength_scales_with_the_picture() -> None:
+def test_the_blur_scales_with_the_picture() -> None:
     """A photo and its thumbnail look alike."""
     large = synthetic_scene(800, 1200, seed=5)
     small_frame = cv2.resize(large.frame, (300, 200), interpolation=cv2.INTER_AREA)
     small_alpha = cv2.resize(large.alpha, (300, 200), interpolation=cv2.INTER_AREA)
-    from_large = cv2.resize(Compositor(2.0)(large.frame, large.alpha), (300, 200), interpolation=cv2.INTER_AREA)
-    from_small = Compositor(2.0)(small_frame, small_alpha)
+    from_large = cv2.resize(
+        Compositor(GaussianBlur(1.0))(large.frame, large.alpha), (300, 200), interpolation=cv2.INTER_AREA
+    )
+    from_small = Compositor(GaussianBlur(1.0))(small_frame, small_alpha)
     background = cv2.dilate(small_alpha, np.ones((9, 9))) == 0.0
     assert np.abs(from_large.astype(int) - from_small)[background].mean() < 1.5
 
 
 def test_buffers_follow_the_size_of_the_frames() -> None:
-    compose = Compositor(1.0)
+    compose = Compositor()
     alpha = np.random.default_rng(0).random((64, 64), np.float32)
     for size in ((120, 160), (90, 70), (120, 160)):
         frame = _noise(*size)
-        assert np.array_equal(compose(frame, alpha), Compositor(1.0)(frame, alpha))
+        assert np.array_equal(compose(frame, alpha), Compositor()(frame, alpha))
 
 
 def test_no_megabytes_are_allocated_from_the_second_frame_on() -> None:
-    compose = Compositor(1.0)
+    compose = Compositor()
     frame, alpha = _noise(720, 1280), np.ones((256, 256), np.float32)
     first = compose(frame, alpha)
     assert compose(frame, alpha) is first
@@ -144,7 +147,7 @@ def test_other_shapes_and_types_are_refused(frame: np.ndarray, alpha: np.ndarray
         Compositor()(frame, alpha)
 
 
-@pytest.mark.parametrize("strength", [-1.0, math.nan, math.inf])
-def test_impossible_strengths_are_refused(strength: float) -> None:
-    with pytest.raises(SpecError, match="strength"):
-        Compositor(strength)
+@pytest.mark.parametrize("f_number", [-1.0, 0.0, 0.4, math.nan])
+def test_f_numbers_that_do_not_exist_are_refused(f_number: float) -> None:
+    with pytest.raises(SpecError, match="does not exist"):
+        GaussianBlur(f_number)

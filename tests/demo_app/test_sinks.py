@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 from demo_app.frame import Frame
-from demo_app.sinks import FolderSink, PhotoSink, VideoSink
-from demo_app.sources import PhotoSource, VideoSource
+from demo_app.sinks.folder import FolderSink
+from demo_app.sinks.photo import PhotoSink
+from demo_app.sinks.video import VideoSink
+from demo_app.sources.photo import PhotoSource
+from demo_app.sources.video import VideoSource
 from edge_deeplab.errors import OutputError, SourceError
 
 from .conftest import film_frames
@@ -25,7 +28,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from demo_app.frame import Frame
-from demo_app.sinks import VideoSink
+from demo_app.sinks.video import VideoSink
 from edge_deeplab.errors import OutputError
 if sys.argv[2:]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))

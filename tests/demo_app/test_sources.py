@@ -12,7 +12,11 @@ import pytest
 from PIL import Image
 
 from demo_app.frame import Frame
-from demo_app.sources import ASSUMED_FPS, CameraSource, FolderSource, PhotoSource, VideoSource, usable_fps
+from demo_app.sources.camera import CameraSource
+from demo_app.sources.folder import FolderSource
+from demo_app.sources.photo import PhotoSource
+from demo_app.sources.source import ASSUMED_FPS, usable_fps
+from demo_app.sources.video import VideoSource
 from edge_deeplab.errors import SourceError
 
 FilmMaker = Callable[..., Path]
@@ -115,7 +119,7 @@ def test_a_camera_that_is_not_there_is_one_sentence(capfd: pytest.CaptureFixture
 
 def test_the_demo_imports_neither_torch_nor_tensorflow_nor_onnx() -> None:
     code = (
-        "import demo_app.compositor, demo_app.sources, demo_app.sinks, demo_app.loop, demo_app.halo, sys; "
+        "import demo_app.compositor, demo_app.sources.video, demo_app.sinks.video, demo_app.loop, demo_app.halo, sys; "
         "sys.exit(' '.join({name.partition('.')[0] for name in sys.modules} & {'torch', 'tensorflow', 'onnx'}) or None)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

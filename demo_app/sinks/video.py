@@ -1,4 +1,4 @@
-"""Where portraits go: a photo, a folder of photos, a video file; each file whole or not at all."""
+"""A video file, whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import cv2
 import numpy as np
@@ -14,65 +14,8 @@ import numpy as np
 from demo_app.capture import open_video
 from demo_app.frame import Frame
 from edge_deeplab.errors import OutputError, SourceError
-from edge_deeplab.files import atomic_path, make_folder
-from edge_deeplab.image import Rgb, write_image
-
-
-class Sink(Protocol):
-    """Something that frames go to. A context manager: leaving it finishes what was written."""
-
-    def write(self, frame: Frame) -> None:
-        """Take one frame; its pixels may be overwritten afterwards.
-
-        Raises:
-            OutputError: the place cannot be written to.
-        """
-        ...
-
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
-class PhotoSink:
-    """One picture file, in the format that its ending says."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def write(self, frame: Frame) -> None:
-        write_image(self._path, frame.rgb)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-
-class FolderSink:
-    """A folder, made if need be, that gets a picture for each frame under the frame's name.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = make_folder(folder)
-
-    def write(self, frame: Frame) -> None:
-        write_image(self._folder / frame.name, frame.rgb)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
+from edge_deeplab.files import atomic_path
+from edge_deeplab.image import Rgb
 
 
 class VideoSink:

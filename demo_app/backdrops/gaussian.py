@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from demo_app.aperture import DEFAULT_F_NUMBER, gaussian_sigma
 from demo_app.linear_light import SRGB_TO_LINEAR, encode
 from edge_deeplab.image import Rgb
 
@@ -35,7 +36,32 @@ _SUBJECT_WEIGHT = 1e-4
 _Pixel = TypeVar("_Pixel", np.uint8, np.uint16)
 
 
-class BackgroundBlur:
+class GaussianBlur:
+    """The background through a Gaussian blur: the fast mode.
+
+    Args:
+        f_number: see :mod:`demo_app.aperture`.
+
+    Raises:
+        SpecError: an f-number that does not exist.
+    """
+
+    def __init__(self, f_number: float = DEFAULT_F_NUMBER) -> None:
+        gaussian_sigma(f_number, 1, 1)  # refuses now what it would refuse at the first frame
+        self._f_number = f_number
+        self._size = (0, 0)
+        self._blur: _Blur | None = None
+
+    def __call__(self, frame: Rgb, coverage: NDArray[np.uint8]) -> Rgb:
+        """As :class:`demo_app.backdrops.backdrop.Backdrop` says."""
+        height, width = frame.shape[:2]
+        if self._blur is None or self._size != (height, width):
+            self._size = (height, width)
+            self._blur = _Blur(height, width, gaussian_sigma(self._f_number, height, width))
+        return self._blur(frame, coverage)
+
+
+class _Blur:
     """Gaussian blur of the background alone, for frames of one size; every buffer is made once.
 
     Args:
