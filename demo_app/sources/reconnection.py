@@ -13,7 +13,6 @@ from demo_app.capture import read_frame
 from edge_deeplab.errors import SourceError
 from edge_deeplab.image import Rgb
 
-_PAUSE = 0.5  # seconds between two tries to open it again
 # One picture that was garbled on the cable is no unplugged camera.
 _READS_BEFORE_LOST = 3
 
@@ -30,6 +29,7 @@ class Reconnection:
         reopen: opens it once more; ``isOpened()`` of the result says whether it is back.
         on_event: called with one line when it is lost, and with one when it is back.
         patience: seconds to wait for it before giving up; infinity: until ``stop``.
+        pause: seconds between two tries to open it again.
     """
 
     def __init__(
@@ -39,12 +39,14 @@ class Reconnection:
         reopen: Callable[[], cv2.VideoCapture],
         on_event: Callable[[str], None],
         patience: float = math.inf,
+        pause: float = 0.5,
     ) -> None:
         self._name = name
         self._capture = capture
         self._reopen = reopen
         self._on_event = on_event
         self._patience = patience
+        self._pause = pause
         self._stopped = threading.Event()
         self._in_use = threading.Lock()  # held by whoever calls the capture
 
@@ -85,7 +87,7 @@ class Reconnection:
         lost_at = time.monotonic()
         with self._in_use:
             self._capture.release()  # or the driver would keep its name for the one that is gone
-        while not self._stopped.wait(_PAUSE):
+        while not self._stopped.wait(self._pause):
             with self._in_use:
                 self._capture = self._reopen()
                 back = self._capture.isOpened()
