@@ -17,9 +17,12 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
 def open_video(path: Path) -> cv2.VideoCapture:
-    """Open a video file by FFmpeg; ``isOpened()`` of the result says whether that went well."""
+    """Open a video file by FFmpeg, to be turned upright; ``isOpened()`` of the result says whether that went well."""
     with _without_warnings():
-        return cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        # Absolute, or FFmpeg would take "talk: part 1.mp4" for the address of a protocol.
+        capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)  # OpenCV 4.11 does it only when asked
+        return capture
 
 
 def open_camera(index: int, width: int, height: int, fps: float) -> cv2.VideoCapture:
