@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from demo_app.frame import Frame
+from demo_app.nothing_to_close import NothingToClose
 
 
-class NullSink:
+class NullSink(NothingToClose):
     """Counts frames and forgets them: to measure what comes before, or to watch without recording.
 
     Attributes:
@@ -20,11 +18,3 @@ class NullSink:
 
     def write(self, frame: Frame) -> None:
         self.count += 1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None

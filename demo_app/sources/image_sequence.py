@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from demo_app.frame import Frame
+from demo_app.nothing_to_close import NothingToClose
 from demo_app.sources.photo import read_photo
 from demo_app.sources.source import ASSUMED_FPS
 from demo_app.steady_size import check_size
@@ -18,7 +17,7 @@ from edge_deeplab.image import list_images
 _NUMBER = re.compile(r"%(?:0(\d+))?d")  # as printf and FFmpeg write it: %d, %05d
 
 
-class ImageSequenceSource:
+class ImageSequenceSource(NothingToClose):
     """Pictures of one size, played as a film; each frame has its file's name.
 
     Args:
@@ -47,14 +46,6 @@ class ImageSequenceSource:
             frame = Frame(read_photo(path), path.name)
             check_size(frame, *self.size)
             yield frame
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
 
 def is_pattern(name: str) -> bool:

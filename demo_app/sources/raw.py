@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 
 from demo_app.frame import Frame
+from demo_app.nothing_to_close import NothingToClose
 from demo_app.sources.source import ASSUMED_FPS
 from edge_deeplab.errors import SourceError, SpecError
 from edge_deeplab.image import Rgb
@@ -25,7 +25,7 @@ class ChannelOrder(Enum):
     BGR = "bgr24"
 
 
-class RawSource:
+class RawSource(NothingToClose):
     """Frames as bare pixels, one after the other without anything between: ``ffmpeg ... -f rawvideo -pix_fmt rgb24 -``.
 
     Args:
@@ -97,11 +97,3 @@ class RawSource:
         while buffer and (count := self._stream.readinto(buffer)):  # type: ignore[attr-defined]
             buffer = buffer[count:]
         return len(buffer)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None

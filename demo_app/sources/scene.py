@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from demo_app.frame import Frame
+from demo_app.nothing_to_close import NothingToClose
 from demo_app.sources.source import ASSUMED_FPS
 from edge_deeplab.data.bundled import bundled_portrait
 from edge_deeplab.errors import SpecError
@@ -36,7 +35,7 @@ _OUTLINE = [
 _WAIST = (256.0, 511.0)  # of the portrait, (x, y): what stands still when the person leans to a side
 
 
-class SceneSource:
+class SceneSource(NothingToClose):
     """The bundled portrait's astronaut before a made room with a window, shelves and lamps; the same bytes each time.
 
     The person sways, leans and breathes; the room stands still. The edge is not exact enough to measure mattes with.
@@ -79,14 +78,6 @@ class SceneSource:
         while self.total is None or index < self.total:
             yield Frame(self._picture(index / self.fps), "scene")
             index += 1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
     def _picture(self, seconds: float) -> Rgb:
         """The scene at a time: the person over the room, in an array of its own."""
