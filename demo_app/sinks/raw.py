@@ -14,7 +14,7 @@ from edge_deeplab.files import output_error
 
 
 def standard_output() -> BinaryIO:
-    """The standard output for bytes, not buffered: nothing is left to be flushed into a pipe that broke."""
+    """The standard output for bytes, not buffered: a frame is out when it is written, and none is left at the end."""
     return open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
 
 

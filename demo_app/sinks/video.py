@@ -105,8 +105,7 @@ class VideoSink:
     def _open(self, first: Rgb) -> cv2.VideoWriter:
         height, width = first.shape[:2]
         codec = cv2.VideoWriter.fourcc(*"mp4v")
-        name = str(self._temporary.absolute())  # or FFmpeg would take what is before a colon for a protocol
-        writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, codec, self._fps, (width, height))
+        writer = cv2.VideoWriter(str(self._temporary), cv2.CAP_FFMPEG, codec, self._fps, (width, height))
         if not writer.isOpened():
             raise OutputError(
                 f"cannot write {self._path}: this OpenCV ({cv2.__version__}) has no MPEG-4 encoder for frames of "

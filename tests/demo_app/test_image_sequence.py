@@ -20,6 +20,7 @@ def write(folder: Path, *names: str, size: tuple[int, int] = (12, 8)) -> None:
 
 def test_numbered_pictures_play_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     write(tmp_path, "a0099.png", "a0100.png", "a0101.png", "a101.png", "a0102.jpg", "b0102.png")
+    (tmp_path / "a0103.png.part").write_bytes(b"not yet")
     with ImageSequenceSource(numbered_pictures(tmp_path / "a%04d.png"), 24.0) as source:
         assert (source.total, source.fps, source.size) == (3, 24.0, (12, 8))
         frames = list(source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -64,7 +65,7 @@ def test_a_pipe_without_a_frame_is_told_of() -> None:
         list(RawSource(stream, 96, 64))
 
 
-@pytest.mark.parametrize("size", [(0, 64), (96, -1), (100_000, 100_000)])
+@pytest.mark.parametrize("size", [(0, 64), (96, -1), (100_000, 64), (96, 100_000)])
 def test_a_size_that_no_frame_has_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(SpecError, match="frames cannot be"):
         RawSource(io.BytesIO(), *size)
@@ -92,27 +93,32 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         assert all(np.array_equal(frame.rgb, given) for frame, given in zip(source, FRAMES, strict=True))
 
 
-def test_a_reader_that_goes_away_is_a_clean_end() -> None:
+def test_a_frame_is_out_at_once_and_a_reader_that_goes_away_is_a_clean_end() -> None:
     code = (
         "import sys\n"
         "from demo_app.sinks.raw import RawSink, standard_output\n"
         "from demo_app.sources.scene import SceneSource\n"
         "with RawSink(standard_output()) as sink:\n"
-        "    for frame in SceneSource(320, 240):\n"  # without end
+        "    for frame in SceneSource(40, 32):\n"  # without end, and less than a buffer holds
         "        sink.write(frame)\n"
+        "        sys.stdin.read()\n"
         "print('left', file=sys.stderr)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    assert len(process.stdout.read(320 * 240 * 3)) == 320 * 240 * 3
-    process.stdout.close()
-    try:
-        assert process.stderr.read() == b"left\n"
-        assert process.wait() == 0
-    finally:
-        process.kill()
-        process.stderr.close()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    buffering = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen([sys.executable, "-c", code], bufsize=0, env=buffering, **pipes) as process:
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert select.select([process.stdout], [], [], 30)[0], "the frame stays in a buffer"
+            assert len(process.stdout.read(40 * 32 * 3)) == 40 * 32 * 3
+            process.stdout.close()
+            process.stdin.close()  # now it goes on
+            assert process.stderr.read() == b"left\n"
+            assert process.wait() == 0
+        finally:
+            process.kill()
 
 
 def test_another_size_would_shift_all_pixels_behind_it(tmp_path: Path) -> None:

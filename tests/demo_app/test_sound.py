@@ -151,8 +151,8 @@ def test_a_film_without_sound_gives_one_without(tmp_path: Path) -> None:
 def test_names_that_look_like_options_are_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     film = make_film(Path("-in:a $(x).mp4"))
-    assert copy_film(film, Path("-out.mp4")) == []
-    assert streams(Path("-out.mp4")) == {"video": ["mpeg4"], "audio": ["aac"]}
+    assert copy_film(film, Path("-out:1.mp4")) == []
+    assert streams(Path("-out:1.mp4")) == {"video": ["mpeg4"], "audio": ["aac"]}
 
 
 def test_the_same_film_gives_the_same_bytes(tmp_path: Path) -> None:
