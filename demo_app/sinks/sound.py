@@ -38,14 +38,12 @@ def add_sound(pictures: Path, sound_of: Path, seconds: float, target: Path) -> N
         "-map", "0:v", "-map", "1:a?", "-c:v", "copy", "-t", f"{seconds:.6f}",
     ]
     # fmt: on
-    done = None
-    for codec in ("copy", "aac"):
-        done = _run([*command, "-c:a", codec, f"file:{target}"])
-        if done.returncode == 0:
-            return
-    assert done is not None
-    lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-    raise OutputError(f"ffmpeg cannot add the sound of {sound_of} ({lines[-1]})")
+    done = _run([*command, "-c:a", "copy", f"file:{target}"])
+    if done.returncode != 0:
+        done = _run([*command, "-c:a", "aac", f"file:{target}"])
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise OutputError(f"ffmpeg cannot add the sound of {sound_of} ({lines[-1]})")
 
 
 def _video_start(film: Path) -> float:
