@@ -1,4 +1,4 @@
-"""Camera frames come when they come; a video file plays at one rate."""
+"""Camera frames come when they come; a video file plays at one rate, and comes as fast as it can be read."""
 
 from __future__ import annotations
 
@@ -29,3 +29,30 @@ def at_constant_rate(
         while given <= elapsed * fps:
             yield item
             given += 1
+
+
+def in_real_time(
+    items: Iterable[_Item],
+    fps: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[_Item]:
+    """Hold items back until they are due, so that a file plays as if it came from a camera.
+
+    An item that comes late is given at once, and those behind it keep their times: a short stop is caught up with.
+
+    Args:
+        items: what comes faster than it is played, such as a video file's frames.
+        fps: items a second.
+        clock: the time in seconds.
+        sleep: wait for so many seconds.
+    """
+    start: float | None = None
+    for count, item in enumerate(items):
+        now = clock()
+        if start is None:  # the first item may take a while to come: nothing is late because of it
+            start = now
+        early = start + count / fps - now
+        if early > 0:
+            sleep(early)
+        yield item

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -13,13 +14,16 @@ import numpy as np
 
 from demo_app.capture import open_video
 from demo_app.frame import Frame
-from edge_deeplab.errors import OutputError, SourceError
+from demo_app.sinks.interruption import is_worth_keeping
+from demo_app.sinks.sound import add_sound
+from demo_app.steady_size import check_size
+from edge_deeplab.errors import OutputError
 from edge_deeplab.files import atomic_path
 from edge_deeplab.image import Rgb
 
 
 class VideoSink:
-    """An .mp4 file (MPEG-4 part 2, which every OpenCV wheel can write), without sound.
+    """An .mp4 file (MPEG-4 part 2, which every OpenCV wheel can write); the sound of another film is added by FFmpeg.
 
     It is written under a temporary name and renamed at the end. Ctrl-C and a source that breaks keep what was written
     until then; any other error removes it. An odd width or height loses its last column or row to the codec.
@@ -27,15 +31,25 @@ class VideoSink:
     Args:
         path: the file.
         fps: frames a second.
+        sound_of: the film whose sound to keep; one that has none is fine. None: the file gets no sound.
+        on_event: called with a line that says why the film has no sound after all. It never costs the pictures.
 
     Raises:
         OutputError: from ``write`` and on leaving: the place cannot be written to, the disk is full, or this OpenCV
             has no such codec.
     """
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        fps: float,
+        sound_of: Path | None = None,
+        on_event: Callable[[str], None] = lambda line: None,
+    ) -> None:
         self._path = path
         self._fps = fps
+        self._sound_of = sound_of
+        self._on_event = on_event
         self._stack = ExitStack()
         self._temporary = path  # until it is entered
         self._writer: cv2.VideoWriter | None = None
@@ -46,12 +60,7 @@ class VideoSink:
         if self._writer is None:
             self._writer = self._open(frame.rgb)
             self._bgr = np.empty_like(frame.rgb)
-        if self._bgr.shape != frame.rgb.shape:
-            # VideoWriter leaves such frames out without a word.
-            raise SourceError(
-                f"{frame.name} changes its size from {self._bgr.shape[1]}x{self._bgr.shape[0]} to "
-                f"{frame.rgb.shape[1]}x{frame.rgb.shape[0]} in the middle: what was written is kept; cut it there"
-            )
+        check_size(frame, self._bgr.shape[1], self._bgr.shape[0])
         cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR, dst=self._bgr)
         # VideoWriter does not notice a full disk either. A raw frame is more than what it will write for this one.
         if shutil.disk_usage(self._path.parent).free < frame.rgb.nbytes:
@@ -68,14 +77,30 @@ class VideoSink:
     ) -> None:
         if self._writer is not None:
             self._writer.release()
-        worth_keeping = self._count > 0 and (error is None or isinstance(error, KeyboardInterrupt | SourceError))
+        late_interrupt = None
         with self._stack:  # which renames the file, or removes it on an error
-            if error is not None and not worth_keeping:
-                raise error
-            if not worth_keeping:
-                raise OutputError(f"there is nothing to write to {self._path}: no frame came")
+            if not is_worth_keeping(self._count, error):
+                raise error or OutputError(f"there is nothing to write to {self._path}: no frame came")
             if not _is_playable(self._temporary, self._count):
                 raise _full_disk(self._path)
+            if self._sound_of is not None:
+                try:
+                    self._add_sound(self._sound_of)
+                except KeyboardInterrupt as interrupt:
+                    self._on_event(f"{self._path} has no sound: it was interrupted")
+                    late_interrupt = interrupt
+        if late_interrupt is not None:
+            raise late_interrupt
+
+    def _add_sound(self, sound_of: Path) -> None:
+        """Put a film with sound in the place of the finished one, or leave that and say why."""
+        try:
+            with atomic_path(self._temporary) as with_sound:
+                add_sound(self._temporary, sound_of, self._count / self._fps, with_sound)
+                if not _is_playable(with_sound, self._count):
+                    raise _full_disk(self._path)
+        except OutputError as error:
+            self._on_event(f"{self._path} has no sound: {error}")
 
     def _open(self, first: Rgb) -> cv2.VideoWriter:
         height, width = first.shape[:2]

@@ -9,7 +9,7 @@ from typing import Self
 
 import cv2
 
-from demo_app.capture import open_video, rgb_frames
+from demo_app.capture import frame_size, open_video, read_frame
 from demo_app.frame import Frame
 from demo_app.sources.source import usable_fps
 from edge_deeplab.errors import SourceError
@@ -24,6 +24,10 @@ class VideoSource:
 
     Args:
         path: the file, in any format that OpenCV's FFmpeg reads.
+
+    Attributes:
+        size: (width, height) of its frames, upright.
+        fps: frames a second; the mean where the file's rate varies, so that all frames last as long as the file says.
 
     Raises:
         SourceError: missing, not a video, or without a single frame.
@@ -42,10 +46,11 @@ class VideoSource:
         declared = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.total = round(declared) if path.suffix.lower() in _COUNTED_SUFFIXES and declared >= 1 else None
         self.fps = usable_fps(self._capture.get(cv2.CAP_PROP_FPS))
+        self.size = frame_size(self._capture)
 
     def __iter__(self) -> Iterator[Frame]:
         count = 0
-        for rgb in rgb_frames(self._capture):
+        while (rgb := read_frame(self._capture)) is not None:
             yield Frame(rgb, self._path.name)
             count += 1
         if count == 0:

@@ -152,7 +152,7 @@ def _open_source(kind: _Kind, source: str, report: Callable[[SourceError], None]
         case _Kind.VIDEO:
             return VideoSource(Path(source))
         case _Kind.CAMERA:
-            return CameraSource(int(source))
+            return CameraSource(int(source), lambda line: click.echo(f"edge-deeplab: {line}", err=True))
 
 
 def _open_sink(kind: _Kind, output: Path, fps: float) -> Sink:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,17 @@ import numpy as np
 import pytest
 
 FilmMaker = Callable[..., Path]
+
+needs_ffmpeg = pytest.mark.skipif(
+    shutil.which("ffmpeg") is None or shutil.which("ffprobe") is None,
+    reason="ffmpeg and ffprobe are not installed here",
+)
+
+
+def ffmpeg(*words: object) -> bytes:
+    """Run ffmpeg, and give what it writes to its standard output."""
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-y", *map(str, words)]
+    return subprocess.run(command, capture_output=True, check=True).stdout
 
 
 def film_frames(count: int, height: int, width: int) -> list[np.ndarray]:

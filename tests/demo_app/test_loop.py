@@ -7,7 +7,7 @@ import pytest
 
 from demo_app.frame import Frame
 from demo_app.loop import run
-from demo_app.pacing import at_constant_rate
+from demo_app.pacing import at_constant_rate, in_real_time
 
 
 def _frame(value: int) -> Frame:
@@ -57,3 +57,38 @@ def test_a_film_lasts_as_long_as_its_camera_ran(times: list[float], expected: li
 def test_a_camera_stops_after_its_seconds() -> None:
     clock = iter(np.arange(100) * 0.1)
     assert len(list(at_constant_rate(range(100), 10.0, seconds=0.95, clock=lambda: float(next(clock))))) == 10
+
+
+class _Clock:
+    """A time that passes only in sleep, and as frames take to come."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+
+
+@pytest.mark.parametrize(
+    ("durations", "expected"),
+    [
+        ([5.0, 0.0, 0.0, 0.0], [5.0, 5.1, 5.2, 5.3]),  # the first may take its time
+        ([0.0, 0.03, 0.07, 0.05], [0.0, 0.1, 0.2, 0.3]),
+        ([0.0, 0.25, 0.0, 0.0], [0.0, 0.25, 0.25, 0.3]),  # one late, and caught up with
+    ],
+    ids=["at once", "fast", "late"],
+)
+def test_a_file_plays_in_real_time(durations: list[float], expected: list[float]) -> None:
+    clock = _Clock()
+
+    def film():  # type: ignore[no-untyped-def]
+        for duration in durations:
+            clock.now += duration
+            yield duration
+
+    times = [clock.now - 100.0 for _ in in_real_time(film(), 10.0, clock, clock.sleep)]
+    assert times == pytest.approx(expected)

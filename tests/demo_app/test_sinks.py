@@ -12,6 +12,7 @@ import pytest
 
 from demo_app.frame import Frame
 from demo_app.sinks.folder import FolderSink
+from demo_app.sinks.null import NullSink
 from demo_app.sinks.photo import PhotoSink
 from demo_app.sinks.video import VideoSink
 from demo_app.sources.photo import PhotoSource
@@ -71,6 +72,13 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("in the way")
     with pytest.raises(OutputError, match="in each other's way"):
         FolderSink(tmp_path / "out")
+
+
+def test_the_null_sink_counts() -> None:
+    with NullSink() as sink:
+        for frame in FRAMES:
+            sink.write(frame)
+    assert sink.count == 20
 
 
 def test_a_video_holds_every_frame_at_its_rate_in_its_colours(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +14,13 @@ import pytest
 from PIL import Image
 
 from demo_app.frame import Frame
-from demo_app.sources.camera import CameraSource
 from demo_app.sources.folder import FolderSource
 from demo_app.sources.photo import PhotoSource
 from demo_app.sources.source import ASSUMED_FPS, usable_fps
 from demo_app.sources.video import VideoSource
 from edge_deeplab.errors import SourceError
+
+from .conftest import ffmpeg, film_frames, needs_ffmpeg
 
 FilmMaker = Callable[..., Path]
 
@@ -62,8 +65,6 @@ def test_a_folder_without_photos_is_refused(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v")])
 def test_a_video_gives_every_frame_in_rgb(film: FilmMaker, name: str, codec: str) -> None:
-    from .conftest import film_frames
-
     with VideoSource(film(name, 25, codec)) as source:
         assert source.fps == pytest.approx(12.0, rel=0.01)
         assert source.total in (25, None)
@@ -111,10 +112,40 @@ def test_a_rate_that_can_be_is_kept() -> None:
     assert usable_fps(29.97) == 29.97
 
 
-def test_a_camera_that_is_not_there_is_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SourceError, match="camera 97 cannot be opened: plug it in"):
-        CameraSource(97)
-    assert capfd.readouterr().err == ""
+def test_a_turned_video_comes_upright(film: FilmMaker) -> None:
+    """A phone that is held upright writes lying frames, and a matrix that turns them, into the track's header."""
+    path = film("a.mp4", 4)
+    data = bytearray(path.read_bytes())
+    matrix = data.index(b"tkhd") + 44  # ISO 14496-12, 8.3.2: behind the type and 40 bytes of version 0
+    assert struct.unpack_from(">9i", data, matrix) == (0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+    struct.pack_into(">9i", data, matrix, 0, 0x10000, 0, -0x10000, 0, 0, 64 << 16, 0, 0x40000000)
+    path.write_bytes(data)
+    with VideoSource(path) as source:
+        assert source.size == (64, 96)
+        frames = list(source)
+    turned = np.rot90(film_frames(4, 64, 96)[2], -1)
+    assert np.abs(frames[2].rgb.astype(int) - turned).mean() < 8.0
+
+
+@needs_ffmpeg
+def test_a_film_of_varying_rate_gives_every_frame_and_lasts_as_long(film: FilmMaker, tmp_path: Path) -> None:
+    """Twelve frames at 12 a second, then twelve at 4: four seconds in all."""
+    path = tmp_path / "varying.mp4"
+    times = "setpts='if(lt(N,12),N,12+3*(N-12))/12/TB'"
+    ffmpeg("-i", film("even.mp4", 24), "-vf", times, "-vsync", "vfr", "-c:v", "mpeg4", "-q:v", "2", path)
+    with VideoSource(path) as source:
+        frames = list(source)
+        assert len(frames) == source.total == 24
+        assert 24 / source.fps == pytest.approx(4.0, abs=0.3)
+    assert np.abs(frames[20].rgb.astype(int) - film_frames(24, 64, 96)[20]).mean() < 8.0
+
+
+def test_the_frames_of_a_video_are_not_piled_up(film: FilmMaker) -> None:
+    with VideoSource(film("a.mp4", 5)) as source:
+        frames = iter(source)
+        first = weakref.ref(next(frames).rgb)
+        next(frames)
+        assert first() is None
 
 
 def test_the_demo_imports_neither_torch_nor_tensorflow_nor_onnx() -> None:
