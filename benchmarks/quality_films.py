@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -18,7 +17,7 @@ from demo_app.halo import Scene, textured_room
 from demo_app.matte import refine
 from demo_app.moving_scene import Cutout, Shot, film, sway, walk
 from edge_deeplab.data.bundled import bundled_portrait
-from edge_deeplab.image import Rgb, resize_area
+from edge_deeplab.image import Rgb
 
 HEIGHT, WIDTH, FRAMES = 360, 640, 48
 _NOISE = 2.0  # codes: a webcam in a lit room
@@ -30,9 +29,9 @@ def person(segment: Callable[[Rgb], NDArray[np.float32]], height: int, width: in
     """The bundled photo's astronaut down to the chest, standing on the lower border in the middle of a frame."""
     photo = bundled_portrait()
     alpha = refine(photo, segment(photo))[:_CHEST, :_ELBOW]
-    _, parts, sizes, _ = cv2.connectedComponentsWithStats((alpha > 0.0).astype(np.uint8))
-    largest = 1 + int(np.argmax(sizes[1:, cv2.CC_STAT_AREA]))
-    alpha = np.where(parts == largest, alpha, np.float32(0.0))
+    _, parts, sizes, _ = cv2.connectedComponentsWithStats((alpha > 0.5).astype(np.uint8))
+    largest = (parts == 1 + int(np.argmax(sizes[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
+    alpha = np.where(cv2.dilate(largest, np.ones((9, 9), np.uint8)) > 0, alpha, np.float32(0.0))  # no specks of flag
     colour = _spread(photo[:_CHEST, :_ELBOW], alpha)
 
     rows = round(0.85 * height)

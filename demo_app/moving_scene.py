@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from demo_app.halo import Scene, in_front_of, textured_room
 from demo_app.linear_light import LINEAR_TOP, SRGB_TO_LINEAR, encode
 from edge_deeplab.image import Rgb
+
+_Value = TypeVar("_Value", np.uint8, np.float32)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,9 @@ class Shot:
     gain: float = 1.0
 
 
-def film(cutout: Cutout, background: Rgb, shots: Sequence[Shot], *, noise: float = 0.0, seed: int = 0) -> Iterator[Scene]:
+def film(
+    cutout: Cutout, background: Rgb, shots: Sequence[Shot], *, noise: float = 0.0, seed: int = 0
+) -> Iterator[Scene]:
     """Play a scene, frame by frame. Two films one after the other have a cut between them.
 
     Args:
@@ -110,10 +115,10 @@ def long_haired_figure(height: int, width: int, seed: int) -> Cutout:
     return Cutout(colour=colour, alpha=alpha)
 
 
-def _moved(picture: NDArray[np.generic], by: tuple[float, float], border: int) -> NDArray[np.generic]:
+def _moved(picture: NDArray[_Value], by: tuple[float, float], border: int) -> NDArray[_Value]:
     matrix = np.array([[1.0, 0.0, by[0]], [0.0, 1.0, by[1]]])
     size = (picture.shape[1], picture.shape[0])
-    return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)  # type: ignore[call-overload,no-any-return]
+    return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)  # type: ignore[return-value]
 
 
 def _exposed(picture: Rgb, gain: float) -> Rgb:

@@ -14,7 +14,9 @@ _NOISE = 9.0
 # A camera's automatic exposure moves by less than this within a frame.
 _MAX_GAIN = 2.0
 
-_CUT = 0.7
+# Between frames of two photos it was above in 96 of 100 pairs; of a pan by an eighth of the width, below in 96 of 100.
+# Either error is mild: what does not agree is smoothed little in any case.
+_CUT = 0.6
 
 
 def equal_exposure(picture: Grey, reference: Grey) -> Grey:

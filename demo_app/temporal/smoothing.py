@@ -2,7 +2,8 @@
 
 The last matte is warped to the new frame by optical flow and mixed with the network's new one (an exponential moving
 average along the motion). The new one weighs more where the warped picture does not look like the new one - something
-came into view, or the flow is wrong - so that nothing drags behind.
+came into view, or the flow is wrong - so that nothing drags behind and nothing fades in. That the masks differ is no
+reason: it did not help at any strength, and one wrong mask would flash.
 """
 
 from __future__ import annotations
@@ -11,25 +12,21 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from demo_app.matte import Alpha
 from demo_app.temporal.cuts import equal_exposure, is_cut
-from demo_app.temporal.flow import Flow, Grey, Warp, flow_picture
+from demo_app.temporal.flow import Field, Flow, Grey, Warp, flow_picture
+from demo_app.temporal.subject_motion import SubjectMotion
 from edge_deeplab.errors import ImageError
 from edge_deeplab.image import Rgb
 
-# The new mask's weight where the pictures agree: frame-to-frame noise falls to a quarter.
-_WEIGHT = 0.3
+# The new mask's weight where the pictures agree. Independent noise from frame to frame falls to a seventh.
+_WEIGHT = 0.2
 
-# The pictures agree up to this difference, in codes averaged over the window below, and disagree from that on.
-_SAME, _OTHER = 4.0, 14.0
-_WINDOW = 7
-
-# Where the network's mask differs from the warped one by this much on average over such a window, it is no wobble of
-# the edge.
-_TRUST_WINDOW = 17
-_TRUST_FROM, _TRUST_TO = 0.2, 0.5
+# The pictures agree up to this difference, in codes averaged over a window of this many pixels of the flow's picture,
+# and from the second one on only the new mask counts. Twice as much ghosts.
+_SAME, _OTHER = 2.0, 8.0
+_WINDOW = 5
 
 
 class MatteSmoother:
@@ -59,14 +56,15 @@ class MatteSmoother:
         size, the mask passes as it is.
 
         Args:
-            frame: RGB, uint8, HxWx3, or shrunk: 256 pixels on the longer side are looked at.
+            frame: RGB, uint8, HxWx3, or shrunk: 192 pixels on the longer side are looked at.
             alpha: the network's mask, float32, 0..1, of any size: it is thought of as stretched over the frame.
 
         Returns:
             float32, 0..1, of the mask's size; the caller's to keep.
 
         Raises:
-            ImageError: an alpha with values outside 0..1 or not-a-number, or of another shape or type.
+            ImageError: an alpha with values outside 0..1 or not-a-number, or a frame or an alpha of another shape or
+                type.
         """
         if alpha.dtype != np.float32 or alpha.ndim != 2 or alpha.size == 0:
             raise ImageError(f"an alpha must be float32, HxW, and this one is {alpha.dtype} {alpha.shape}")
@@ -77,7 +75,7 @@ class MatteSmoother:
         smooth = alpha
         if past is not None and not past.stale and past.fits(frame, picture, alpha):
             stage = self._stage_for(picture, alpha)
-            if stage.look(self._flow(picture, past.picture), picture, past.picture):
+            if stage.look(self._flow(picture, past.picture), picture, past):
                 smooth = stage.mix(past.alpha, alpha)
         self._past = _Past(frame.shape[:2], picture, smooth.copy())
         return smooth.copy() if smooth is alpha else smooth
@@ -93,7 +91,7 @@ class MatteSmoother:
             then no more than a guess, until there is a new mask: see :attr:`needs_mask`.
 
         Raises:
-            ImageError: there is no mask yet.
+            ImageError: there is no mask yet, or a frame of another shape or type.
         """
         past = self._past
         if past is None:
@@ -103,7 +101,7 @@ class MatteSmoother:
         stale = past.stale or not past.fits(frame, picture, carried)
         if not stale:
             stage = self._stage_for(picture, carried)
-            stale = not stage.look(self._flow(picture, past.picture), picture, past.picture)
+            stale = not stage.look(self._flow(picture, past.picture), picture, past)
             carried = past.alpha if stale else stage.carry(past.alpha)
         self._past = _Past(frame.shape[:2], picture, carried.copy(), stale)
         return carried.copy()
@@ -134,21 +132,23 @@ class _Stage:
     def __init__(self, rows: int, columns: int, height: int, width: int) -> None:
         self.sizes = ((rows, columns), (height, width))
         self._picture_warp, self._alpha_warp = Warp(rows, columns), Warp(height, width)
+        self._subject_motion = SubjectMotion(rows, columns)
         self._before = np.empty((rows, columns), np.uint8)
         self._difference = np.empty((rows, columns), np.uint8)
         share = (np.arange(256, dtype=np.float32) - _SAME) / (_OTHER - _SAME)
         self._table = (_WEIGHT + (1.0 - _WEIGHT) * np.clip(share, 0.0, 1.0)).astype(np.float32)
         self._weight = np.empty((height, width), np.float32)
-        self._trust = np.empty((height, width), np.float32)
         self._step = np.empty((height, width), np.float32)
 
-    def look(self, flow: NDArray[np.float32], picture: Grey, old: Grey) -> bool:
+    def look(self, flow: Field, picture: Grey, past: _Past) -> bool:
         """Compare a picture with the one before it, warped; False: it is a cut."""
-        self._alpha_warp.aim(flow)
         self._picture_warp.aim(flow)
-        self._picture_warp.fetch(old, self._before)
+        self._picture_warp.fetch(past.picture, self._before)
         cv2.absdiff(picture, equal_exposure(self._before, picture), dst=self._difference)
-        return not is_cut(self._difference, picture)
+        if is_cut(self._difference, picture):
+            return False
+        self._alpha_warp.aim(self._subject_motion(flow, past.alpha))
+        return True
 
     def carry(self, alpha: Alpha) -> Alpha:
         """The last matte, warped."""
@@ -166,13 +166,6 @@ class _Stage:
         cv2.resize(cv2.LUT(self._difference, self._table), (width, height), dst=self._weight)
 
         cv2.subtract(new, smooth, dst=self._step)
-        if _TRUST_TO < 1.0:
-            cv2.blur(self._step, (_TRUST_WINDOW, _TRUST_WINDOW), dst=self._trust)
-            np.abs(self._trust, out=self._trust)
-            self._trust -= _TRUST_FROM
-            self._trust *= 1.0 / (_TRUST_TO - _TRUST_FROM)
-            cv2.max(self._weight, self._trust, dst=self._weight)
-            cv2.min(self._weight, 1.0, dst=self._weight)
         cv2.multiply(self._step, self._weight, dst=self._step)
         cv2.add(smooth, self._step, dst=smooth)
         return smooth

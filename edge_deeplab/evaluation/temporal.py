@@ -6,6 +6,7 @@ A *matte* here is float, HxW, 0..1; a film's mattes all have one size.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -84,9 +85,7 @@ def dt_ssd(mattes: Sequence[Alphas], exact: Sequence[Alphas]) -> float:
     if len(mattes) < 2 or len(mattes) != len(exact):
         raise ValueError(f"two films of the same length, two frames or more: {len(mattes)} and {len(exact)} were given")
     errors = [matte.astype(np.float64) - truth for matte, truth in zip(mattes, exact, strict=True)]
-    return float(
-        np.mean([np.sqrt(np.mean((new - old) ** 2)) for old, new in zip(errors[:-1], errors[1:], strict=True)])
-    )
+    return float(np.mean([np.sqrt(np.mean((new - old) ** 2)) for old, new in pairwise(errors)]))
 
 
 def lag(mattes: Sequence[Alphas], exact: Sequence[Alphas], *, reach: int = 3) -> float:
@@ -99,9 +98,9 @@ def lag(mattes: Sequence[Alphas], exact: Sequence[Alphas], *, reach: int = 3) ->
         lag = 2 reach * sum (exact[t] - matte[t]) s / sum |exact[t + reach] - exact[t - reach]|,
         s = sign(exact[t + reach] - exact[t - reach])
 
-    If the motion is even over 2 reach + 1 frames, mattes that are the truth of k frames before (k up to ``reach``, whole
-    or not) give k. An edge that is too soft, or a subject that is too small or too large on all sides, adds nothing,
-    as long as the true edge passes over it.
+    If the motion is even over 2 reach + 1 frames, mattes that are the truth of k frames before (k up to ``reach``,
+    whole or not) give k. An edge that is too soft, or a subject that is too small or too large on all sides, adds
+    nothing, as long as the true edge passes over it.
 
     Args:
         mattes: 2 reach + 1 or more.
