@@ -12,9 +12,10 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from quality_methods import effective_matte
 
+from demo_app.compositor import Compositor
 from demo_app.halo import Scene, textured_room
-from demo_app.matte import refine
 from demo_app.moving_scene import Cutout, Shot, film, sway, walk
 from edge_deeplab.data.bundled import bundled_portrait
 from edge_deeplab.image import Rgb
@@ -28,7 +29,7 @@ _ELBOW = 372  # columns
 def person(segment: Callable[[Rgb], NDArray[np.float32]], height: int, width: int) -> Cutout:
     """The bundled photo's astronaut down to the chest, standing on the lower border in the middle of a frame."""
     photo = bundled_portrait()
-    alpha = refine(photo, segment(photo))[:_CHEST, :_ELBOW]
+    alpha = effective_matte(Compositor, photo, segment(photo))[:_CHEST, :_ELBOW]
     _, parts, sizes, _ = cv2.connectedComponentsWithStats((alpha > 0.5).astype(np.uint8))
     largest = (parts == 1 + int(np.argmax(sizes[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
     alpha = np.where(cv2.dilate(largest, np.ones((9, 9), np.uint8)) > 0, alpha, np.float32(0.0))  # no specks of flag

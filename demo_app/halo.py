@@ -76,7 +76,7 @@ def exact_portrait(scene: Scene, sigma: float) -> Rgb:
         scene: a picture with its truth.
         sigma: standard deviation of the blur in pixels, applied in linear light.
     """
-    return _mixed(scene.frame, _linear_blur(scene.background, sigma), scene.alpha)
+    return in_code_values(scene.frame, scene.alpha, _linear_blur(scene.background, sigma))
 
 
 def plain_portrait(scene: Scene, sigma: float, *, linear: bool = False) -> Rgb:
@@ -88,10 +88,10 @@ def plain_portrait(scene: Scene, sigma: float, *, linear: bool = False) -> Rgb:
         linear: blur in linear light rather than in sRGB codes.
     """
     if linear:
-        return _mixed(scene.frame, _linear_blur(scene.frame, sigma), scene.alpha)
+        return in_code_values(scene.frame, scene.alpha, _linear_blur(scene.frame, sigma))
     size = 2 * math.ceil(3 * sigma) + 1
     blurred: Rgb = cv2.GaussianBlur(scene.frame, (size, size), sigma)  # type: ignore[assignment]
-    return _mixed(scene.frame, blurred, scene.alpha)
+    return in_code_values(scene.frame, scene.alpha, blurred)
 
 
 def halo_psnr(portrait: Rgb, scene: Scene, sigma: float) -> float:
@@ -117,7 +117,8 @@ def _linear_blur(picture: Rgb, sigma: float) -> Rgb:
     return encode(np.rint(light).clip(0, LINEAR_TOP).astype(np.uint16), np.empty_like(picture))
 
 
-def _mixed(subject: Rgb, background: Rgb, alpha: NDArray[np.float32]) -> Rgb:
+def in_code_values(subject: Rgb, alpha: NDArray[np.float32], background: Rgb) -> Rgb:
+    """A subject over a background as screens and effects mix them: in code values. Arguments as in `in_front_of`."""
     share = alpha[:, :, None]
     mixed: Rgb = np.rint(subject * share + background * (1.0 - share)).astype(np.uint8)
     return mixed
