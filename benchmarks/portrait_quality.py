@@ -42,7 +42,7 @@ from edge_deeplab.terminal import number_columns, plain_table
 from edge_deeplab.weights import shipped_model
 
 SIGMA = gaussian_sigma(DEFAULT_F_NUMBER, HEIGHT, WIDTH)
-STILL, MOVING = ("still", "light flickers"), ("talks", "walks", "runs")
+STILL, MOVING = ("still", "light flickers"), ("talks", "walks")
 PORTRAIT_EVERY = 12  # frames: the exact portrait is a blur at full size
 BAND = 4  # pixels on each side of the uncertain ones
 

@@ -98,9 +98,9 @@ def lag(mattes: Sequence[Alphas], exact: Sequence[Alphas], *, reach: int = 3) ->
         lag = 2 reach * sum (exact[t] - matte[t]) s / sum |exact[t + reach] - exact[t - reach]|,
         s = sign(exact[t + reach] - exact[t - reach])
 
-    If the motion is even over 2 reach + 1 frames, mattes that are the truth of k frames before (k up to ``reach``,
-    whole or not) give k. An edge that is too soft, or a subject that is too small or too large on all sides, adds
-    nothing, as long as the true edge passes over it.
+    If the motion is even over 2 reach + 1 frames, and not longer than the subject is wide, mattes that are the truth of
+    k frames before (k up to ``reach``, whole or not) give k. An edge that is too soft, or a subject that is too small
+    or too large on all sides, adds nothing, as long as the true edge passes over it.
 
     Args:
         mattes: 2 reach + 1 or more.
