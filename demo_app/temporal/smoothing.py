@@ -104,7 +104,7 @@ class MatteSmoother:
             stale = not stage.look(self._flow(picture, past.picture), picture, past)
             carried = past.alpha if stale else stage.carry(past.alpha)
         self._past = _Past(frame.shape[:2], picture, carried.copy(), stale)
-        return carried.copy()
+        return carried
 
     def _stage_for(self, picture: Grey, alpha: Alpha) -> _Stage:
         sizes = (picture.shape, alpha.shape)

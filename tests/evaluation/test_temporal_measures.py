@@ -10,8 +10,8 @@ from edge_deeplab.evaluation.temporal import dt_ssd, flicker, lag, still_pixels
 
 
 def _bar(left: float, *, soft: float = 1.0, width: float = 50.0) -> np.ndarray:
-    """A bar of a subject, from ``left`` on: 20x200."""
-    x = np.arange(200) + 0.5
+    """A bar of a subject, from ``left`` on: 20x240."""
+    x = np.arange(240) + 0.5
     rising = np.clip((x - left) / soft + 0.5, 0.0, 1.0)
     falling = np.clip((left + width - x) / soft + 0.5, 0.0, 1.0)
     return np.tile((rising * falling).astype(np.float32), (20, 1))
@@ -99,7 +99,7 @@ def test_still_pixels_are_those_with_nothing_moving_near() -> None:
 
 
 def test_films_that_do_not_belong_together_are_refused() -> None:
-    film, everywhere = _film(2.0), np.ones((20, 200), bool)
+    film, everywhere = _film(2.0), np.ones((20, 240), bool)
     with pytest.raises(ValueError, match="changes"):
         flicker(film, [everywhere])
     with pytest.raises(ValueError, match="moves everywhere"):
