@@ -74,6 +74,8 @@ def _input_range(source: End, hints: Hints, overrides: Overrides) -> tuple[Input
         return overrides.input_range, "as told"
     if not source.is_float:
         low, high = source.real_range
+        if source.scale is None:
+            return InputRange.uniform(low, high), "bytes as they are"
         for meant in _PICTURE_RANGES:
             slack = _SLACK * (meant[1] - meant[0])
             if abs(low - meant[0]) <= slack and abs(high - meant[1]) <= slack:
