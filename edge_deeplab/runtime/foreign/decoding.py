@@ -34,11 +34,17 @@ def input_table(input_range: InputRange, end: End) -> NDArray[Any]:
     return stored.astype(dtype)
 
 
-def encode(pixels: NDArray[np.uint8], table: NDArray[Any]) -> NDArray[Any]:
-    """Look up each byte of a picture (rows, columns, 3) in an :func:`input_table`."""
-    bits = table.view(np.uint8) if table.dtype.itemsize == 1 else table  # OpenCV looks up one-byte types as uint8
-    values: NDArray[Any] = cv2.LUT(pixels, bits[None])
-    return values.view(table.dtype)
+def encode(pixels: NDArray[np.uint8], table: NDArray[Any], out: NDArray[Any]) -> None:
+    """Look up each byte of a picture in an :func:`input_table`.
+
+    Args:
+        pixels: uint8, (rows, columns, 3), in the file's order of colours, contiguous.
+        table: what the file takes for each byte.
+        out: of the table's type and the picture's shape, contiguous: is filled.
+    """
+    if table.dtype.itemsize == 1:  # OpenCV looks up one-byte types as uint8
+        table, out = table.view(np.uint8), out.view(np.uint8)
+    cv2.LUT(pixels, table[None], dst=out)
 
 
 def person_probability(

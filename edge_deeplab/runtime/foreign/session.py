@@ -54,6 +54,8 @@ class ForeignSession:
         self._path = path
         self._picture = picture
         self._table = input_table(self.adaptation.input_range, engine.source)
+        self._image = np.empty((picture.rows, picture.columns, 3), self._table.dtype)
+        self._tensor = np.empty(picture.shape, self._table.dtype) if picture.channels_first else self._image[None]
         self._engine: Engine | None = engine
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -68,10 +70,10 @@ class ForeignSession:
         adaptation = self.adaptation
         if adaptation.bgr:
             pixels = np.ascontiguousarray(pixels[:, :, ::-1])
-        image = encode(pixels, self._table)
+        encode(pixels, self._table, self._image)
         if self._picture.channels_first:
-            image = np.ascontiguousarray(image.transpose(2, 0, 1))
-        output = self._map.view(self._engine.run(image[None]))
+            np.copyto(self._tensor, self._image.transpose(2, 0, 1)[None])
+        output = self._map.view(self._engine.run(self._tensor))
         values = person_probability(
             output, self._engine.target, adaptation.output, adaptation.channel, background=adaptation.background
         )

@@ -49,8 +49,8 @@ def write(
     return path
 
 
-# Scores of two classes: the first is 0, the second is red minus blue.
-WEIGHTS = np.array([[0, 0, 0], [4, 0, -4]], np.float32)[:, :, None, None]
+# Scores of two classes: the first is green, the second is red minus blue.
+WEIGHTS = np.array([[0, 2, 0], [4, 0, -4]], np.float32)[:, :, None, None]
 SCORES = node("Conv", ["image", "weights"], "scores")
 
 
@@ -60,8 +60,12 @@ def picture() -> NDArray[np.uint8]:
 
 
 def score(picture: NDArray[np.uint8], low: float = 0, high: float = 1) -> NDArray[np.float64]:
-    values = low + picture / 255 * (high - low)
-    return 4 * (values[:, :, 0:1] - values[:, :, 2:3])
+    """The second class's lead over the first."""
+    return lead(low + picture / 255 * (high - low))
+
+
+def lead(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 4 * (values[:, :, 0:1] - values[:, :, 2:3]) - 2 * values[:, :, 1:2]
 
 
 def sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -102,7 +106,7 @@ def test_mean_and_deviation_of_each_channel(tmp_path: Path, picture: NDArray[np.
         constants={"weights": WEIGHTS},
     )
     normalized = (picture - np.array(mean)) / np.array(deviation)
-    expected = sigmoid(4 * (normalized[:, :, 0:1] - normalized[:, :, 2:3]))
+    expected = sigmoid(lead(normalized))
     overrides = Overrides(input_range=InputRange.normalized(mean, deviation))
     with ForeignSession(path, threads=1, overrides=overrides) as session:
         np.testing.assert_allclose(session.run(picture), expected, atol=1e-5)

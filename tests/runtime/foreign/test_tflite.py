@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -279,6 +281,17 @@ def test_every_truncation_is_refused_and_none_crashes(published: Published, tmp_
         path.write_bytes(content[:length])
         with pytest.raises(ModelFileError, match=r"truncated\.tflite"):
             ForeignSession(path)
+
+
+def test_a_file_opens_without_the_heavy_packages(published: Published) -> None:
+    code = f"""
+import sys, pathlib
+from edge_deeplab.runtime.opening import open_any_session
+open_any_session(pathlib.Path({str(published(labels=("person",)))!r})).close()
+heavy = {{"torch", "tensorflow", "onnx", "onnxruntime", "lightning", "matplotlib"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_file_of_this_project_is_held_to_its_contract(published: Published) -> None:
