@@ -112,13 +112,19 @@ def test_mean_and_deviation_of_each_channel(tmp_path: Path, picture: NDArray[np.
         np.testing.assert_allclose(session.run(picture), expected, atol=1e-5)
 
 
-def test_numbers_of_classes(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+@pytest.mark.parametrize("out_type", [TensorProto.INT64, TensorProto.INT32, TensorProto.FLOAT])
+def test_numbers_of_classes(tmp_path: Path, picture: NDArray[np.uint8], out_type: int) -> None:
+    nodes = [
+        SCORES,
+        node("ArgMax", ["scores"], "numbers", axis=1, keepdims=0),
+        node("Cast", ["numbers"], "out", to=out_type),
+    ]
     path = write(
         tmp_path,
-        [SCORES, node("ArgMax", ["scores"], "out", axis=1, keepdims=0)],
+        nodes,
         (1, 3, 8, 12),
         (1, 8, 12),
-        out_type=TensorProto.INT64,
+        out_type=out_type,
         constants={"weights": WEIGHTS},
     )
     with ForeignSession(path, threads=1) as session:

@@ -188,11 +188,14 @@ def test_blue_first_is_told(published: Published, photo_pixels: Pixels, expected
 
 def test_the_metadata_tell_normalization_and_labels(published: Published, photo_pixels: Pixels, expected: Map) -> None:
     path = published(
-        minus_one_to_one, scores(2, 1), labels=("sky", "dog", "Person", "cat"), normalization=(127.5, 127.5)
+        lambda sketch: sketch.float_before(-2, 8),
+        scores(2, 1),
+        labels=("sky", "dog", "Person", "cat"),
+        normalization=(51.0, 25.5),
     )
     odds = expected.astype(np.float64) / (1 - expected)  # exp(logit); the other three have exp(0)
     with ForeignSession(path, threads=1) as session:
-        assert session.reasons[0] == "takes RGB in -1..1 (from its metadata)"
+        assert session.reasons[0] == "takes RGB in -2..8 (from its metadata)"
         assert session.reasons[2] == "the person is class 2 of 4 (its label is 'Person')"
         np.testing.assert_allclose(session.run(photo_pixels), odds / (odds + 3), atol=0.02)
 
