@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo_app.aperture import DEFAULT_F_NUMBER, disc_radius
-from demo_app.backdrops.backdrop import Backdrop
 from demo_app.backdrops.highlights import Highlights
 from demo_app.backdrops.normalised_blur import NormalisedBlur, shrink_factor, unblurred
+from demo_app.linear_light import SRGB_TO_LINEAR
 from edge_deeplab.image import Rgb
 
 LIVE_SAMPLING = 2.775
@@ -47,13 +47,22 @@ class DiscBlur:
 
     def __call__(self, frame: Rgb, coverage: NDArray[np.uint8]) -> Rgb:
         """As :class:`demo_app.backdrops.backdrop.Backdrop` says."""
-        return self._for_size(*frame.shape[:2])(frame, coverage)
+        blur = self._for_size(*frame.shape[:2])
+        return unblurred(frame, coverage) if blur is None else blur(frame, coverage)
 
-    def _make(self, height: int, width: int) -> Backdrop:
+    def light(self, frame: Rgb, coverage: NDArray[np.uint8]) -> NDArray[np.uint16]:
+        """As :meth:`__call__`, in linear light, uint16, 0..65535, HxWx3: finer than 8 bits."""
+        blur = self._for_size(*frame.shape[:2])
+        if blur is None:
+            return cv2.LUT(unblurred(frame, coverage), SRGB_TO_LINEAR)  # type: ignore[return-value]
+        return blur.light(frame, coverage)
+
+    def _make(self, height: int, width: int) -> NormalisedBlur | None:
+        """The blur for frames of a size; None: it is under a pixel."""
         radius = disc_radius(self._f_number, height, width)
         kernel = disc_kernel(radius / (factor := shrink_factor(radius, self._sampling)))
         if kernel.size == 1:
-            return unblurred
+            return None
 
         def spread(values: NDArray[np.float32], out: NDArray[np.float32]) -> None:
             cv2.filter2D(values, -1, kernel, dst=out)

@@ -96,6 +96,10 @@ class NormalisedBlur:
         Returns:
             RGB, uint8, shrunk by the factor; the next call overwrites it.
         """
+        return encode(self.light(frame, coverage), self._code)
+
+    def light(self, frame: Rgb, coverage: NDArray[np.uint8]) -> NDArray[np.uint16]:
+        """As :meth:`__call__`, in linear light, uint16, 0..65535: photos are stretched and mixed before the rounding."""
         linear = self._linear(cv2.LUT(self._coded(frame), SRGB_TO_LINEAR, dst=self._light))  # type: ignore[arg-type]
         rows, columns = self._subject.shape
         cv2.resize(coverage, (columns, rows), dst=self._subject, interpolation=cv2.INTER_AREA)
@@ -112,4 +116,4 @@ class NormalisedBlur:
         repeat(self._weight, self._weight3)
         cv2.cvtColor(self._blurred, cv2.COLOR_RGBA2RGB, dst=self._colour)
         cv2.divide(self._colour, self._weight3, dst=self._mean, dtype=cv2.CV_16U)
-        return encode(self._mean, self._code)
+        return self._mean

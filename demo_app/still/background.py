@@ -14,8 +14,8 @@ from demo_app.linear_light import LINEAR_TOP
 from edge_deeplab.image import Rgb, resize_area
 
 # The blur's picture is kept below this, whatever the photo's size: a weak blur of a large photo would otherwise run on
-# the photo itself, in float32, at 60 bytes a pixel.
-_MOST_PIXELS = 2_500_000
+# the photo itself, in float32, at 90 bytes a pixel.
+_MOST_PIXELS = 4_000_000
 
 
 class Background(Protocol):
@@ -54,7 +54,7 @@ class OutOfFocus:
         factor = 1
         while height * width > _MOST_PIXELS * factor * factor:
             factor *= 2
-        sampling = min(STILL_SAMPLING, disc_radius(self._f_number, height, width) / factor)
+        sampling = min(STILL_SAMPLING, max(1.0, disc_radius(self._f_number, height, width) / factor))
         return _code_values(DiscBlur(self._f_number, sampling=sampling).light(photo, coverage))
 
 
