@@ -99,7 +99,7 @@ class NormalisedBlur:
         return encode(self.light(frame, coverage), self._code)
 
     def light(self, frame: Rgb, coverage: NDArray[np.uint8]) -> NDArray[np.uint16]:
-        """As :meth:`__call__`, in linear light, uint16, 0..65535: photos are stretched and mixed before the rounding."""
+        """As :meth:`__call__`, in linear light, uint16, 0..65535: for photos, which are rounded last."""
         linear = self._linear(cv2.LUT(self._coded(frame), SRGB_TO_LINEAR, dst=self._light))  # type: ignore[arg-type]
         rows, columns = self._subject.shape
         cv2.resize(coverage, (columns, rows), dst=self._subject, interpolation=cv2.INTER_AREA)

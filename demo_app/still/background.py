@@ -15,7 +15,7 @@ from edge_deeplab.image import Rgb, resize_area
 
 # The blur's picture is kept below this, whatever the photo's size: a weak blur of a large photo would otherwise run on
 # the photo itself, in float32, at 90 bytes a pixel.
-_MOST_PIXELS = 4_000_000
+_MOST_PIXELS = 2_500_000
 
 
 class Background(Protocol):

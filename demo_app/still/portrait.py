@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from demo_app.matte import Alpha
 from demo_app.matte.foreground import colour_difference
 from demo_app.matte.guided_filter import coefficients, colour_planes
-from demo_app.matte.tighten import smooth_step, tighten
+from demo_app.matte.tighten import tighten
 from demo_app.still.background import Background, OutOfFocus
 from demo_app.still.rounding import dithered
-from demo_app.still.search import Coarse, search
+from demo_app.still.search import Coarse, search, shrunk
 from demo_app.still.stretch import Kernel, stretched_rows
-from edge_deeplab.image import Rgb, resize_area
+from edge_deeplab.image import Rgb
 
 # The guided filter's functions are found where the part that the network saw has this many pixels along its longer
 # side, but never on a picture larger than this, nor than the photo.
@@ -37,7 +37,7 @@ _RADIUS = 5
 # Over how many of these pixels to each side the colours of subject and background are averaged.
 _COLOUR_RADIUS = 16
 
-# As in the live refinement: the result is a mean of many windows' functions, and a little soft.
+# As in the live refinement: the result is a mean of many windows' functions, a little soft, and never quite certain.
 _SURELY_OUT, _SURELY_IN = 0.1, 0.9
 
 BAND_ROWS = 64
@@ -51,7 +51,8 @@ class StillMatte:
     Attributes:
         found: whether there is a person.
         alpha: the subject, float32, 0..1, hxw of the small picture.
-        functions: alpha = slope . colour + offset: float32, hxwx4, slopes for R, G, B in 0..1, then the offset.
+        functions: alpha = slope . colour + offset, clipped to 0..1: float32, hxwx4, the slopes for R, G, B in 0..1, then
+            the offset.
         shift: mean colour of the subject less that of the background around it, float32, hxwx3, code values.
     """
 
@@ -94,18 +95,17 @@ class StillPortrait:
             ImageError: another type or shape.
         """
         seen = search(self._coarse, photo)
-        height, width = photo.shape[:2]
-        side = min(_WHOLE_SIDE, _PART_SIDE * max(height, width) / seen.box.longer)
-        factor = min(1.0, side / max(height, width))
-        small = resize_area(photo, max(1, round(height * factor)), max(1, round(width * factor)))
+        longer = max(photo.shape[:2])
+        side = min(_WHOLE_SIDE, _PART_SIDE * longer / seen.box.longer)
+        small = shrunk(photo, side / longer)
         guide = colour_planes(small)
         guess = tighten(small, seen.alpha(*small.shape[:2]))
-        functions = coefficients(guide, guess, _RADIUS)
-        slopes, offset = functions[:3], functions[3]
-        refined = sum((slope * plane for slope, plane in zip(slopes, guide, strict=True)), start=offset)
-        alpha = smooth_step(refined, _SURELY_OUT, _SURELY_IN)
+        functions = cv2.merge(coefficients(guide, guess, _RADIUS))
+        functions[:, :, 3] -= _SURELY_OUT
+        functions *= 1.0 / (_SURELY_IN - _SURELY_OUT)
+        alpha = _evaluated(functions, small)
         shift = [colour_difference(plane, alpha, _COLOUR_RADIUS) * np.float32(255.0) for plane in guide]
-        return StillMatte(seen.found, alpha, cv2.merge(functions), cv2.merge(shift))  # type: ignore[arg-type]
+        return StillMatte(seen.found, alpha, functions, cv2.merge(shift))  # type: ignore[arg-type]
 
     def compose(self, photo: Rgb, matte: StillMatte) -> Rgb:
         """The subject over the background.
@@ -175,15 +175,18 @@ class StillPortrait:
 
 def _alpha_rows(photo: Rgb, matte: StillMatte, top: int, bottom: int) -> Alpha:
     """The subject's coverage in some rows at the photo's size, float32, 0..1."""
-    height, width = photo.shape[:2]
-    functions = stretched_rows(matte.functions, height, width, top, bottom, Kernel.LINEAR)
-    colour = cv2.cvtColor(photo[top:bottom], cv2.COLOR_RGB2RGBA)  # the fourth is 255, for the offset
-    terms = cv2.multiply(functions, colour, scale=1.0 / 255.0, dtype=cv2.CV_32F)
-    red, green, blue, offset = cv2.split(terms)
-    red += green
-    red += blue
-    red += offset
-    return smooth_step(red, _SURELY_OUT, _SURELY_IN)
+    functions = stretched_rows(matte.functions, *photo.shape[:2], top, bottom, Kernel.LINEAR)
+    return _evaluated(functions, photo[top:bottom])
+
+
+def _evaluated(functions: NDArray[np.float32], colour: Rgb) -> Alpha:
+    """slope . colour + offset at every pixel, clipped to 0..1: float32, HxW, of functions HxWx4 and RGB uint8 HxWx3."""
+    one = cv2.cvtColor(colour, cv2.COLOR_RGB2RGBA)  # the fourth is 255, for the offset
+    terms = cv2.multiply(functions, one, scale=1.0 / 255.0, dtype=cv2.CV_32F)
+    total, green, blue, offset = cv2.split(terms)
+    for term in (green, blue, offset):
+        total += term
+    return np.clip(total, 0.0, 1.0, out=total)  # type: ignore[no-any-return]
 
 
 def _subject_rows(photo: Rgb, matte: StillMatte, alpha: Alpha, top: int, bottom: int) -> NDArray[np.float32]:

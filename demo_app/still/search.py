@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo_app.matte import Alpha
-from edge_deeplab.image import Rgb, resize_map
+from edge_deeplab.image import Rgb, resize_area, resize_map
 
 Coarse = Callable[[Rgb], Alpha]
 """Photo, RGB, uint8, HxWx3 -> the person's probability at the network's size, float32, 0..1."""
@@ -35,6 +35,10 @@ _ROOM = 0.2
 
 # The second look is worth its time where it shows at most this share of the photo: at 0.8 it gained nothing more.
 _LARGEST = 0.5
+
+# A picture is shrunk to this many pixels along its longer side before both looks at it, the mirrored one, too: a copy of
+# 100 megapixels less. It is four times what the network sees.
+_SHOWN = 1024
 
 # The second look fades into the first over this share of its own longer side.
 _FADE = 0.06
@@ -117,16 +121,24 @@ def search(coarse: Coarse, photo: Rgb) -> Search:
     box = _around_person(first, height, width)
     if box is None or box.area > _LARGEST * whole.area:
         return Search(first, None, whole, height, width)
-    part = np.ascontiguousarray(photo[box.top : box.bottom, box.left : box.right])
+    part = photo[box.top : box.bottom, box.left : box.right]
     return Search(first, _both_ways(coarse, part), box, height, width)
 
 
 def _both_ways(coarse: Coarse, picture: Rgb) -> Alpha:
     """The mean of what the network says of a picture and of its mirror image."""
-    seen = coarse(picture)
-    mirrored = coarse(np.ascontiguousarray(picture[:, ::-1]))
-    mean: Alpha = 0.5 * (seen + mirrored[:, ::-1])
+    shown = shrunk(picture, _SHOWN / max(picture.shape[:2]))
+    mirrored = coarse(np.ascontiguousarray(shown[:, ::-1]))
+    mean: Alpha = 0.5 * (coarse(shown) + mirrored[:, ::-1])
     return mean
+
+
+def shrunk(picture: Rgb, factor: float) -> Rgb:
+    """A picture scaled by a factor, by area average; the picture itself where the factor is 1 or more."""
+    if factor >= 1.0:
+        return picture
+    height, width = picture.shape[:2]
+    return resize_area(picture, max(1, round(height * factor)), max(1, round(width * factor)))
 
 
 def _around_person(alpha: Alpha, height: int, width: int) -> Box | None:
