@@ -27,7 +27,8 @@ from demo_app.aperture import DEFAULT_F_NUMBER, gaussian_sigma
 from demo_app.backdrops.gaussian import GaussianBlur
 from demo_app.compositor import MIX_ROWS, Compositor, mix
 from demo_app.halo import Scene, halo_psnr, plain_portrait, synthetic_scene
-from demo_app.matte import refine, tighten
+from demo_app.matte.photo import refine
+from demo_app.matte.tighten import tighten
 from edge_deeplab.image import resize_area
 
 HEIGHT, WIDTH, NETWORK = 720, 1280, 256
