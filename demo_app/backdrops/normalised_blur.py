@@ -33,18 +33,24 @@ _GROWTH = 1.5 / 256
 # some is, its share is under a hundredth of one code value of halo.
 _SUBJECT_WEIGHT = 1e-4
 
+# A factor of 2 or 4 loses details of as many pixels of the frame, which are hard to see in a blur at any strength: it may
+# keep this many times the factor of the sampling asked for. Against the disc at full size, 720p photographs, f/8 at a
+# factor of 4: 47 to 52 dB, no less than f/2 at a factor of 8, in a quarter of the time that a factor of 2 takes.
+_FINE = 0.16
+
 _WEIGHTS = (1.0 - np.arange(256) / 255.0).clip(_SUBJECT_WEIGHT).astype(np.float32)
 
 
 def shrink_factor(extent: float, sampling: float) -> int:
-    """The largest power of two by which a picture may be shrunk, so that its blur keeps ``sampling`` pixels.
+    """The largest power of two by which a picture may be shrunk for its blur.
 
     Args:
         extent: of the blur in pixels of the frame (radius or standard deviation).
-        sampling: how many pixels of the shrunk picture the extent must keep.
+        sampling: how many pixels of the shrunk picture the extent must keep; fewer will do where the picture is shrunk
+            by 4 or less.
     """
     factor = 1
-    while extent / (2 * factor) >= sampling:
+    while extent / (2 * factor) >= sampling * min(1.0, _FINE * 2 * factor):
         factor *= 2
     return factor
 
