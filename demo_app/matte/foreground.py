@@ -47,7 +47,7 @@ class Decontaminator:
 
     def learn(self, matte: Matte) -> None:
         """Take the local colours of subject and background from a frame's matte."""
-        planes = [_difference(plane, matte.alpha) for plane in matte.colours]
+        planes = [colour_difference(plane, matte.alpha, _RADIUS) for plane in matte.colours]
         self._difference.fill(cv2.merge(planes))  # type: ignore[arg-type]
 
     def remove(self, frame: Rgb, rectangle: Rectangle, background: NDArray[np.uint8], out: Rgb) -> None:
@@ -65,11 +65,17 @@ class Decontaminator:
         cv2.add(frame[rectangle], shift, dst=out, dtype=cv2.CV_8U)  # rounded and clipped
 
 
-def _difference(plane: Alpha, alpha: Alpha) -> Alpha:
-    """Mean colour of the subject less that of the background around every cell, float32, HxW, -1..1."""
-    share = box_mean(alpha, _RADIUS)
-    every = box_mean(plane, _RADIUS)
-    subject = box_mean(plane * alpha, _RADIUS)
+def colour_difference(plane: Alpha, alpha: Alpha, radius: int) -> Alpha:
+    """Mean colour of the subject less that of the background around every cell, float32, HxW, -1..1.
+
+    Args:
+        plane: one channel of the picture's colours, float32, HxW, 0..1.
+        alpha: the subject, float32, HxW, 0..1.
+        radius: cells to each side over which it is averaged.
+    """
+    share = box_mean(alpha, radius)
+    every = box_mean(plane, radius)
+    subject = box_mean(plane * alpha, radius)
     foreground = (subject + _LEAST * every) / (share + _LEAST)
     background = (every * (1.0 + _LEAST) - subject) / (1.0 + _LEAST - share)
     difference: Alpha = foreground - background

@@ -51,8 +51,8 @@ class StillMatte:
     Attributes:
         found: whether there is a person.
         alpha: the subject, float32, 0..1, hxw of the small picture.
-        functions: alpha = slope . colour + offset, clipped to 0..1: float32, hxwx4, the slopes for R, G, B in 0..1, then
-            the offset.
+        functions: alpha = slope . colour + 255 * offset, clipped to 0..1: float32, hxwx4, the slopes for the code
+            values of R, G and B, then the offset.
         shift: mean colour of the subject less that of the background around it, float32, hxwx3, code values.
     """
 
@@ -100,9 +100,12 @@ class StillPortrait:
         small = shrunk(photo, side / longer)
         guide = colour_planes(small)
         guess = tighten(small, seen.alpha(*small.shape[:2]))
-        functions = cv2.merge(coefficients(guide, guess, _RADIUS))
-        functions[:, :, 3] -= _SURELY_OUT
-        functions *= 1.0 / (_SURELY_IN - _SURELY_OUT)
+        slopes_and_offset = coefficients(guide, guess, _RADIUS)
+        slopes_and_offset[3][:] -= _SURELY_OUT
+        # For code values, not 0..1: with a factor in the large product, vectors and what remains behind the last one
+        # would round differently, and bands would show it.
+        gain = np.float32(1.0 / (_SURELY_IN - _SURELY_OUT) / 255.0)
+        functions = np.stack([plane * gain for plane in slopes_and_offset], axis=2)
         alpha = _evaluated(functions, small)
         shift = [colour_difference(plane, alpha, _COLOUR_RADIUS) * np.float32(255.0) for plane in guide]
         return StillMatte(seen.found, alpha, functions, cv2.merge(shift))  # type: ignore[arg-type]
@@ -175,18 +178,19 @@ class StillPortrait:
 
 def _alpha_rows(photo: Rgb, matte: StillMatte, top: int, bottom: int) -> Alpha:
     """The subject's coverage in some rows at the photo's size, float32, 0..1."""
-    functions = stretched_rows(matte.functions, *photo.shape[:2], top, bottom, Kernel.LINEAR)
+    height, width = photo.shape[:2]
+    functions = stretched_rows(matte.functions, height, width, top, bottom, Kernel.LINEAR)
     return _evaluated(functions, photo[top:bottom])
 
 
 def _evaluated(functions: NDArray[np.float32], colour: Rgb) -> Alpha:
-    """slope . colour + offset at every pixel, clipped to 0..1: float32, HxW, of functions HxWx4 and RGB uint8 HxWx3."""
-    one = cv2.cvtColor(colour, cv2.COLOR_RGB2RGBA)  # the fourth is 255, for the offset
-    terms = cv2.multiply(functions, one, scale=1.0 / 255.0, dtype=cv2.CV_32F)
-    total, green, blue, offset = cv2.split(terms)
+    """slope . colour + 255 * offset at every pixel, clipped to 0..1: float32, HxW; of float32 HxWx4, uint8 HxWx3."""
+    with_one = cv2.cvtColor(colour, cv2.COLOR_RGB2RGBA)  # the fourth is 255, for the offset
+    total: Alpha
+    total, green, blue, offset = cv2.split(cv2.multiply(functions, with_one, dtype=cv2.CV_32F))  # type: ignore[assignment]
     for term in (green, blue, offset):
         total += term
-    return np.clip(total, 0.0, 1.0, out=total)  # type: ignore[no-any-return]
+    return np.clip(total, 0.0, 1.0, out=total)
 
 
 def _subject_rows(photo: Rgb, matte: StillMatte, alpha: Alpha, top: int, bottom: int) -> NDArray[np.float32]:

@@ -36,8 +36,8 @@ _ROOM = 0.2
 # The second look is worth its time where it shows at most this share of the photo: at 0.8 it gained nothing more.
 _LARGEST = 0.5
 
-# A picture is shrunk to this many pixels along its longer side before both looks at it, the mirrored one, too: a copy of
-# 100 megapixels less. It is four times what the network sees.
+# A picture is shrunk to this many pixels along its longer side, four times what the network sees, before it is
+# mirrored: one copy of 100 megapixels less.
 _SHOWN = 1024
 
 # The second look fades into the first over this share of its own longer side.

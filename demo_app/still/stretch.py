@@ -20,6 +20,10 @@ class Kernel(Enum):
 # OpenCV's bicubic kernel (Keys 1981, a = -0.75).
 _KEYS = -0.75
 
+# The bicubic ``cv2.resize`` gives the rows beside each one a weight of some 1e-8 even where no row is stretched: at the
+# edge of a band they must be the true ones.
+_MARGIN = 2
+
 
 def stretched_rows(
     small: NDArray[np.float32], height: int, width: int, top: int, bottom: int, kernel: Kernel
@@ -40,14 +44,13 @@ def stretched_rows(
     Returns:
         float32, (bottom - top) x width x C.
     """
-    taps = _taps(small.shape[0], height, kernel)
-    tall = np.zeros((bottom - top, *small.shape[1:]), np.float32)
-    for index, weight in taps:
-        tall += small[index[top:bottom]] * weight[top:bottom, None, None]
-    if small.shape[1] == width:
-        return tall
-    wide: NDArray[np.float32] = cv2.resize(tall, (width, bottom - top), interpolation=kernel.value)  # type: ignore[assignment]
-    return wide.reshape(bottom - top, width, small.shape[2])
+    first, last = max(0, top - _MARGIN), min(height, bottom + _MARGIN)
+    tall = np.zeros((last - first, *small.shape[1:]), np.float32)
+    for index, weight in _taps(small.shape[0], height, kernel):
+        tall += small[index[first:last]] * weight[first:last, None, None]
+    if small.shape[1] != width:
+        tall = cv2.resize(tall, (width, last - first), interpolation=kernel.value)  # type: ignore[assignment]
+    return tall.reshape(last - first, width, small.shape[2])[top - first : bottom - first]
 
 
 @lru_cache(maxsize=4)
