@@ -242,4 +242,4 @@ def test_memory_of_48_megapixels_is_bounded() -> None:
     done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     mebibytes = int(done.stdout) / 1024
-    assert mebibytes < 560, mebibytes
+    assert mebibytes < 400, mebibytes  # measured: 308
