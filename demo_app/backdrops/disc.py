@@ -60,7 +60,7 @@ class DiscBlur:
     def _make(self, height: int, width: int) -> NormalisedBlur | None:
         """The blur for frames of a size; None: it is under a pixel."""
         radius = disc_radius(self._f_number, height, width)
-        kernel = disc_kernel(radius / (factor := shrink_factor(radius, self._sampling)))
+        kernel = disc_kernel(radius / (factor := shrink_factor(radius, self._sampling, height, width)))
         if kernel.size == 1:
             return None
 

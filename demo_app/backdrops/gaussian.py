@@ -45,7 +45,7 @@ class GaussianBlur:
         sigma = gaussian_sigma(self._f_number, height, width)
         if sigma < _LEAST_SIGMA:
             return unblurred
-        factor = shrink_factor(sigma, _SAMPLING)
+        factor = shrink_factor(sigma, _SAMPLING, height, width)
         size = 2 * math.ceil(3 * sigma / factor) + 1
 
         def spread(values: NDArray[np.float32], out: NDArray[np.float32]) -> None:

@@ -33,26 +33,32 @@ _GROWTH = 1.5 / 256
 # some is, its share is under a hundredth of one code value of halo.
 _SUBJECT_WEIGHT = 1e-4
 
-# A factor of 2 or 4 loses details of as many pixels of the frame, which are hard to see in a blur at any strength: it may
-# keep this many times the factor of the sampling asked for. Against the disc at full size, 720p photographs, f/8 at a
-# factor of 4: 47 to 52 dB, no less than f/2 at a factor of 8, in a quarter of the time that a factor of 2 takes.
+# A factor of 2 or 4 loses details of as many pixels of the frame, which are hard to see in a blur of any strength: it
+# may keep this many times the factor of the sampling asked for. Against the disc at full size, 720p photographs, f/8 at
+# a factor of 4: 47 to 52 dB, no less than f/2 at a factor of 8, in a quarter of the time that a factor of 2 takes.
 _FINE = 0.16
+
+# A pixel of the shrunk picture that is half subject is mixed of both. On pictures smaller than this along their longer
+# side, such pixels are so large a part of a head that the strongest blurs show its colour in the background.
+_LEAST_SIDE = 64
 
 _WEIGHTS = (1.0 - np.arange(256) / 255.0).clip(_SUBJECT_WEIGHT).astype(np.float32)
 
 
-def shrink_factor(extent: float, sampling: float) -> int:
-    """The largest power of two by which a picture may be shrunk for its blur.
+def shrink_factor(extent: float, sampling: float, height: int, width: int) -> int:
+    """The largest power of two by which a frame may be shrunk for its blur.
 
     Args:
         extent: of the blur in pixels of the frame (radius or standard deviation).
         sampling: how many pixels of the shrunk picture the extent must keep; fewer will do where the picture is shrunk
             by 4 or less.
+        height: rows of the frame.
+        width: columns of the frame.
     """
-    factor = 1
-    while extent / (2 * factor) >= sampling * min(1.0, _FINE * 2 * factor):
+    factor = 2
+    while extent / factor >= sampling * min(1.0, _FINE * factor) and max(height, width) / factor >= _LEAST_SIDE:
         factor *= 2
-    return factor
+    return factor // 2
 
 
 def unblurred(frame: Rgb, coverage: NDArray[np.uint8]) -> Rgb:
@@ -114,7 +120,7 @@ class NormalisedBlur:
         repeat(self._weight, self._weight3)
         cv2.multiply(linear, self._weight3, dst=self._colour, dtype=cv2.CV_32F)
         if self._highlights is not None:
-            self._highlights(frame, linear, self._colour, self._weight)
+            self._highlights(frame, linear, self._colour, self._weight, self._subject)
 
         cv2.merge((self._colour, self._weight), dst=self._weighted)
         self._spread(self._weighted, self._blurred)
