@@ -95,7 +95,7 @@ def test_the_subject_is_the_photo_to_the_bit_and_the_rest_is_out_of_focus() -> N
     y, x = np.mgrid[:600, :800]
     away = np.hypot(x - 400, y - 300)
     np.testing.assert_array_equal(made[away < 160], photo[away < 160])
-    beyond = away > 200
+    beyond = away > 186
     assert (
         np.abs(np.diff(made.astype(int), axis=1))[beyond[:, 1:]].mean() < 0.7
     )  # it was 2.3, of which the dither makes 0.5 again
