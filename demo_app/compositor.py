@@ -18,8 +18,8 @@ from edge_deeplab.image import Rgb
 # An alpha may leave 0..1 by what float32 arithmetic rounds.
 _ROUNDING = 1e-3
 
-# Pixels a side of the tiles that are mixed: smaller ones leave more out and cost more calls.
-_TILE = 32
+MIX_TILE = 32
+"""Pixels a side of the tiles that are mixed: smaller ones leave more out and cost more calls."""
 
 
 class Compositor:
@@ -87,6 +87,20 @@ class Compositor:
         return self._layers
 
 
+def mix(subject: Rgb, share: NDArray[np.uint8], background: Rgb, rest: NDArray[np.uint8]) -> None:
+    """background <- share * subject + rest * background, in 8-bit arithmetic; uint8, HxWx3 all four.
+
+    Args:
+        subject: RGB; overwritten by its part of the mixture.
+        share: the coverage, three times; 255 is all subject, to the bit.
+        background: RGB; overwritten by the mixture.
+        rest: 255 - coverage, three times.
+    """
+    cv2.multiply(subject, share, dst=subject, scale=1.0 / 255.0)
+    cv2.multiply(background, rest, dst=background, scale=1.0 / 255.0)
+    cv2.add(background, subject, dst=background)
+
+
 def _check(frame: Rgb, alpha: Alpha) -> None:
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
         raise ImageError(f"a frame must be RGB, uint8, HxWx3, and this one is {frame.dtype} {frame.shape}")
@@ -102,7 +116,7 @@ class _Layers:
 
     Attributes:
         coverage: what is kept, uint8, HxW of the frame.
-        small: the same at a smaller size, for backdrops.
+        small: the same at a smaller size and not refined, for backdrops.
     """
 
     def __init__(self, height: int, width: int, *, refine: bool) -> None:
@@ -111,7 +125,7 @@ class _Layers:
         self._out = np.empty((height, width, 3), np.uint8)
         self._inside: list[Rectangle] = []
         self._edge: list[Rectangle] = []
-        largest = min(height, _TILE), width
+        largest = min(height, MIX_TILE), width
         self._share, self._rest, self._part = np.empty((3, largest[0] * width * 3), np.uint8)
         self._refiner = LiveRefiner(height, width) if refine else None
         self._decontaminator: Decontaminator | None = None
@@ -124,12 +138,12 @@ class _Layers:
             matte = self._refiner(frame, alpha)
             self._decontaminator.learn(matte)
             self.coverage = matte.coverage
-            self.small = cv2.convertScaleAbs(matte.alpha, alpha=255.0)  # type: ignore[assignment]
+            self.small = cv2.convertScaleAbs(matte.given, alpha=255.0)  # type: ignore[assignment]
         else:
             self.small = cv2.convertScaleAbs(alpha, alpha=255.0)  # type: ignore[assignment]
             height, width = self.coverage.shape
             cv2.resize(self.small, (width, height), dst=self.coverage, interpolation=cv2.INTER_LINEAR)
-        self._inside, self._edge = partition(self.coverage, _TILE)
+        self._inside, self._edge = partition(self.coverage, MIX_TILE)
 
     def over(self, frame: Rgb, background: Rgb) -> Rgb:
         """coverage * subject + (1 - coverage) * background, in 8-bit arithmetic; the background is stretched."""
@@ -141,10 +155,7 @@ class _Layers:
             out[rectangle] = frame[rectangle]
         for rectangle in self._edge:
             share, rest, subject = self._subject(frame, rectangle)
-            behind = out[rectangle]
-            cv2.multiply(subject, share, dst=subject, scale=1.0 / 255.0)
-            cv2.multiply(behind, rest, dst=behind, scale=1.0 / 255.0)
-            cv2.add(behind, subject, dst=behind)
+            mix(subject, share, out[rectangle], rest)
         return out
 
     def alone(self, frame: Rgb) -> Rgb:

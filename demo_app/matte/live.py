@@ -42,13 +42,18 @@ class Matte:
 
     Attributes:
         coverage: the subject, uint8, HxW of the frame; the next frame overwrites it.
+        strip: where the coverage was found pixel by pixel; elsewhere it is certainly 0 or 255.
         colours: the frame's mean colour in each cell: float32 planes, 0..1.
         alpha: the subject in each cell, float32, 0..1.
+        given: the alpha that came in, tightened, in each cell, float32, 0..1: for backdrops, which do not gain by the
+            refined one (halo 0.3 dB less at shoulders, up to 0.9 dB less in hair).
     """
 
     coverage: NDArray[np.uint8]
+    strip: list[Rectangle]
     colours: Planes
     alpha: Alpha
+    given: Alpha
 
 
 class LiveRefiner:
@@ -97,12 +102,12 @@ class LiveRefiner:
         for plane in found:
             plane *= gain
         found[3] -= gain * np.float32(_SURELY_OUT)
-        self._evaluate(frame, found)
+        strip = self._evaluate(frame, found)
 
         refined = found[3].copy()
         for slope, plane in zip(found[:3], colours, strict=True):
             refined += slope * plane
-        return Matte(self._coverage, colours, np.clip(refined, 0.0, 1.0, out=refined))
+        return Matte(self._coverage, strip, colours, np.clip(refined, 0.0, 1.0, out=refined), guess)
 
     def _in_cells(self, alpha: Alpha) -> Alpha:
         """The mean alpha of each cell."""
@@ -115,8 +120,8 @@ class LiveRefiner:
             mean = shrink_by(resize_area(given, height, width), cell)
         return mean * np.float32(1.0 / 255.0)
 
-    def _evaluate(self, frame: Rgb, found: list[Alpha]) -> None:
-        """Fill the coverage: each tile all in, all out, or pixel by pixel."""
+    def _evaluate(self, frame: Rgb, found: list[Alpha]) -> list[Rectangle]:
+        """Fill the coverage: each tile all in, all out, or pixel by pixel; the last ones are returned."""
         self._functions.fill(cv2.merge(found))  # type: ignore[arg-type]
         sure = _certainty(found)
         # The cells beside a tile count too: they are looked at in the stretching.
@@ -128,8 +133,10 @@ class LiveRefiner:
         self._coverage.fill(0)
         for rectangle in runs(all_in, side, height, width):
             self._coverage[rectangle] = 255
-        for rectangle in runs(bridged(~(all_in | all_out)), side, height, width):
+        strip = list(runs(bridged(~(all_in | all_out)), side, height, width))
+        for rectangle in strip:
             self._affine(frame, rectangle)
+        return strip
 
     def _affine(self, frame: Rgb, rectangle: Rectangle) -> None:
         """coverage <- slope . colour + offset in one rectangle, the functions stretched bilinearly from the cells."""
