@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from demo_app.still.metadata import PhotoMetadata
 from edge_deeplab.image import Rgb
 
 
@@ -18,8 +19,10 @@ class Frame:
         rgb: RGB, uint8, HxWx3, upright.
         name: the photo's file name; of a film or a camera, its own name.
         alpha: the subject's coverage, uint8, HxW, for sinks that keep it (a cut-out); None: the picture is opaque.
+        metadata: what a photo's file said besides its pixels, for sinks that keep it.
     """
 
     rgb: Rgb
     name: str
     alpha: NDArray[np.uint8] | None = None
+    metadata: PhotoMetadata | None = None

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -35,7 +38,19 @@ def read_rgb(path: Path) -> Rgb:
     Raises:
         ImageError: missing, not a picture, truncated, over 100 megapixels, or of wider numbers than 16 bits.
     """
-    image = _open(path)
+    return to_rgb(_open(path), path)
+
+
+def to_rgb(image: Image.Image, path: Path) -> Rgb:
+    """The pixels of an opened picture as :func:`read_rgb` gives them.
+
+    Args:
+        image: loaded.
+        path: its file, for the error.
+
+    Raises:
+        ImageError: of wider numbers than 16 bits.
+    """
     if image.mode.startswith("I") or image.mode == "F":
         return _grey16_to_rgb(image, path)
     image.info.pop("transparency", None)  # or Pillow warns that it drops a palette's alpha, which is what we want
@@ -70,6 +85,19 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
 def _open(path: Path) -> Image.Image:
     """Load a picture upright."""
+    with opened_image(path) as image:
+        return ImageOps.exif_transpose(image)
+
+
+@contextmanager
+def opened_image(path: Path) -> Iterator[Image.Image]:
+    """A picture as its file stores it: loaded, not turned, with what the file says besides the pixels.
+
+    Whatever Pillow raises inside of the ``with`` block counts as damage of this file.
+
+    Raises:
+        ImageError: missing, not a picture, truncated, or over 100 megapixels.
+    """
     try:
         # Pillow warns of damaged metadata and of large pictures; the pixels decide, and the limit is our own.
         with warnings.catch_warnings():
@@ -77,7 +105,9 @@ def _open(path: Path) -> Image.Image:
             with Image.open(path) as image:
                 _check_pixels(image)
                 image.load()
-                return ImageOps.exif_transpose(image)
+                yield image
+    except ImageError:
+        raise
     except FileNotFoundError as error:
         raise ImageError(f"there is no picture {path}") from error
     except UnidentifiedImageError as error:
@@ -102,17 +132,41 @@ def write_image(path: Path, rgb: Rgb, *, quality: int = 92) -> None:
         ImageError: the ending belongs to no picture format that can be written.
         OutputError: the place cannot be written to.
     """
+    save_image(path, Image.fromarray(rgb), quality=quality)
+
+
+def save_image(path: Path, image: Image.Image, **options: Any) -> None:
+    """Write a Pillow image in the format that the name's ending says.
+
+    Args:
+        path: the file, replaced as a whole.
+        image: any mode that the format has.
+        options: what Pillow's writer of that format takes.
+
+    Raises:
+        ImageError: the ending belongs to no picture format that can be written, or the format cannot hold this image.
+        OutputError: the place cannot be written to.
+    """
+    name = format_of(path)
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, format=name, **options)
+    except (OSError, ValueError) as error:  # JPEG ends at 65,500 pixels a side, WebP at 16,383
+        size = f"{image.width}x{image.height}"
+        raise ImageError(f"cannot write {size} pixels as {path.name} ({error}): end its name in .png") from error
+    write_bytes(path, buffer.getvalue())
+
+
+def format_of(path: Path) -> str:
+    """Pillow's name of the picture format that a file's ending says: JPEG, PNG, WEBP, BMP or TIFF.
+
+    Raises:
+        ImageError: the ending belongs to none of them.
+    """
     suffix = path.suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
         raise ImageError(f"cannot write a picture as {path.name}: end its name in {', '.join(sorted(IMAGE_SUFFIXES))}")
-    name = {".jpg": "JPEG", ".tif": "TIFF"}.get(suffix, suffix[1:].upper())
-    buffer = io.BytesIO()
-    try:
-        Image.fromarray(rgb).save(buffer, format=name, quality=quality)
-    except (OSError, ValueError) as error:  # JPEG ends at 65,500 pixels a side, WebP at 16,383
-        size = f"{rgb.shape[1]}x{rgb.shape[0]}"
-        raise ImageError(f"cannot write {size} pixels as {path.name} ({error}): end its name in .png") from error
-    write_bytes(path, buffer.getvalue())
+    return {".jpg": "JPEG", ".tif": "TIFF"}.get(suffix, suffix[1:].upper())
 
 
 def list_images(folder: Path) -> list[Path]:

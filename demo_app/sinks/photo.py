@@ -7,17 +7,22 @@ from types import TracebackType
 from typing import Self
 
 from demo_app.frame import Frame
-from edge_deeplab.image import write_image
+from demo_app.still.photo_file import write_photo
 
 
 class PhotoSink:
-    """One picture file, in the format that its ending says."""
+    """One picture file, in the format that its ending says, with the metadata and the alpha of its frame.
+
+    Raises:
+        ImageError: from ``write``: the format cannot hold the picture, its metadata, or its alpha.
+        OutputError: from ``write``: the place cannot be written to.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def write(self, frame: Frame) -> None:
-        write_image(self._path, frame.rgb)
+        write_photo(self._path, frame.rgb, alpha=frame.alpha, metadata=frame.metadata)
 
     def __enter__(self) -> Self:
         return self

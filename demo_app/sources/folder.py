@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from demo_app.frame import Frame
-from demo_app.sources.photo import read_photo
+from demo_app.sources.photo import photo_frame
 from demo_app.sources.source import ASSUMED_FPS
 from edge_deeplab.errors import ImageError, SourceError
 from edge_deeplab.image import list_images
@@ -41,11 +41,11 @@ class FolderSource:
     def __iter__(self) -> Iterator[Frame]:
         for path in self._paths:
             try:
-                rgb = read_photo(path)
+                frame = photo_frame(path)
             except SourceError as error:
                 self._on_bad(error)
             else:
-                yield Frame(rgb, path.name)
+                yield frame
 
     def __enter__(self) -> Self:
         return self

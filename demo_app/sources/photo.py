@@ -9,12 +9,12 @@ from typing import Self
 
 from demo_app.frame import Frame
 from demo_app.sources.source import ASSUMED_FPS
+from demo_app.still.photo_file import read_photo
 from edge_deeplab.errors import ImageError, SourceError
-from edge_deeplab.image import Rgb, read_rgb
 
 
 class PhotoSource:
-    """One photo."""
+    """One photo, with what its file says of it."""
 
     fps = ASSUMED_FPS
     total = 1
@@ -23,7 +23,7 @@ class PhotoSource:
         self._path = path
 
     def __iter__(self) -> Iterator[Frame]:
-        yield Frame(read_photo(self._path), self._path.name)
+        yield photo_frame(self._path)
 
     def __enter__(self) -> Self:
         return self
@@ -34,9 +34,10 @@ class PhotoSource:
         return None
 
 
-def read_photo(path: Path) -> Rgb:
-    """Read a photo as RGB, uint8, HxWx3, upright. Raises: SourceError: it cannot be read."""
+def photo_frame(path: Path) -> Frame:
+    """Read a photo, upright, with its metadata. Raises: SourceError: it cannot be read."""
     try:
-        return read_rgb(path)
+        rgb, metadata = read_photo(path)
     except ImageError as error:
         raise SourceError(str(error)) from error
+    return Frame(rgb, path.name, metadata=metadata)

@@ -72,8 +72,11 @@ def command(
     from demo_app.backdrops.gaussian import GaussianBlur
     from demo_app.compositor import Compositor
     from demo_app.loop import run
-    from demo_app.matte import refine, tighten
+    from demo_app.matte.tighten import tighten
     from demo_app.pacing import at_constant_rate
+    from demo_app.still.background import OutOfFocus
+    from demo_app.still.photos import portraits as still_portraits
+    from demo_app.still.portrait import StillPortrait
     from edge_deeplab.cli.progress import image_progress
     from edge_deeplab.segmenter import Segmenter
     from edge_deeplab.weights import shipped_model
@@ -83,9 +86,12 @@ def command(
     still = kind in (_Kind.PHOTO, _Kind.FOLDER)
     bad: list[SourceError] = []
 
+    def note(sentence: str) -> None:
+        click.echo(f"edge-deeplab: {sentence}", err=True)
+
     def report(error: SourceError) -> None:
         bad.append(error)
-        click.echo(f"edge-deeplab: {error}", err=True)
+        note(str(error))
 
     done = 0
     try:
@@ -96,7 +102,10 @@ def command(
             image_progress(f"portrait of {source}") as progress,
         ):
             segmenter = Segmenter(session)
-            portraits = run(frames, segmenter.coarse, refine if still else tighten, Compositor(GaussianBlur(f_number)))
+            if still:
+                portraits = still_portraits(frames, StillPortrait(segmenter.coarse, OutOfFocus(f_number)), note)
+            else:
+                portraits = run(frames, segmenter.coarse, tighten, Compositor(GaussianBlur(f_number)))
             if kind is _Kind.CAMERA:
                 portraits = at_constant_rate(portraits, frames.fps, seconds)
             for portrait in portraits:
