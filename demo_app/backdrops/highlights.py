@@ -36,10 +36,9 @@ GAIN = 40.0
 # reach, as along a wall's edge, is left with a gain of 1.5.
 CROWDING = 50.0
 
-# A white collar is no lamp. With this gain even the little of it that a pixel half covered by the subject has would
-# shine all over the background, so that highlights count only where the next pixel is at most half subject, too.
-_NEIGHBOURS = np.ones((3, 3), np.uint8)
-_CLEAR = (1.0 - np.arange(256) / 127.5).clip(0.0).astype(np.float32)
+# A white collar is no lamp. With this gain even the little of it in a pixel that the subject covers in part would shine
+# all over the background, so that highlights count only where less than a quarter is subject.
+_CLEAR = (1.0 - np.arange(256) / 63.75).clip(0.0).astype(np.float32)
 
 _ONSET_LIGHT = int(SRGB_TO_LINEAR[ONSET])
 
@@ -72,7 +71,6 @@ class Highlights:
 
         size = self._shrink.size
         self._reach = 2 * round(radius) + 1
-        self._near = np.empty(size, np.uint8)
         self._channels = tuple(np.empty(size, np.uint16) for _ in range(3))
         self._bright = np.empty((*size, 3), np.uint16)
         self._extra = np.empty(size, np.float32)
@@ -97,8 +95,7 @@ class Highlights:
             subject: the subject, grown so that it covers what is its own, uint8, HxW, 0..255.
         """
         share = self._shrink(self._find(frame))
-        cv2.dilate(subject, _NEIGHBOURS, dst=self._near)
-        cv2.LUT(self._near, _CLEAR, dst=self._extra)
+        cv2.LUT(subject, _CLEAR, dst=self._extra)
         cv2.multiply(share, self._extra, dst=self._extra, scale=1.0 / 255.0, dtype=cv2.CV_32F)
         cv2.boxFilter(self._extra, -1, (self._reach, self._reach), dst=self._crowd)
         # extra <- extra * GAIN / (1 + CROWDING * crowd)
