@@ -163,9 +163,7 @@ def test_tiles_leave_no_seam(size: tuple[int, int]) -> None:
     scene = synthetic_scene(*size, seed=3)
     alpha = cv2.GaussianBlur(cv2.resize(scene.alpha, size[::-1]), (0, 0), size[0] / 100.0)
     difference = np.abs(LiveRefiner(*size)(scene.frame, alpha).coverage - _everywhere(scene.frame, alpha))
-    # Means of cells are rounded to eight bits once more or less often: a few code values at an edge.
-    assert difference.mean() < 0.1
-    assert np.percentile(difference, 99.5) <= 12
+    assert difference.max() <= 3  # means of cells are rounded to eight bits once more or less often
 
 
 def test_shifted_by_a_tile_the_picture_gives_the_shifted_matte() -> None:

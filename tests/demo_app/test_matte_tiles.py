@@ -46,8 +46,8 @@ def test_a_gap_of_one_tile_is_bridged_and_one_of_two_is_not() -> None:
     assert bridged(marked).tolist() == [[True, True, True, False, False, True]]
 
 
-@pytest.mark.parametrize("size", [(1, 1), (8, 16), (33, 50), (5, 100)], ids=str)
-@pytest.mark.parametrize("factor", [1, 3, 8])
+@pytest.mark.parametrize("size", [(1, 1), (8, 16), (33, 50), (5, 100), (60, 41)], ids=str)
+@pytest.mark.parametrize("factor", [1, 3, 5, 8])
 def test_cells_are_the_means_of_their_pixels(size: tuple[int, int], factor: int) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     small = shrink_by(picture, factor)
