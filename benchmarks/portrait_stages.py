@@ -24,50 +24,87 @@ from rich.console import Console
 from rich.table import Table
 
 from demo_app.aperture import DEFAULT_F_NUMBER, gaussian_sigma
+from demo_app.backdrops.disc import DiscBlur
 from demo_app.backdrops.gaussian import GaussianBlur
-from demo_app.compositor import MIX_ROWS, Compositor, mix
+from demo_app.compositor import MIX_TILE, Compositor, mix
 from demo_app.halo import Scene, halo_psnr, plain_portrait, synthetic_scene
-from demo_app.matte import refine, tighten
+from demo_app.matte.foreground import Decontaminator
+from demo_app.matte.guided_filter import coefficients
+from demo_app.matte.live import LiveRefiner
+from demo_app.matte.photo import refine
+from demo_app.matte.tighten import tighten
+from demo_app.matte.tiles import Rectangle, partition, shrink_by
 from edge_deeplab.image import resize_area
 
 HEIGHT, WIDTH, NETWORK = 720, 1280, 256
 SIGMA = gaussian_sigma(DEFAULT_F_NUMBER, HEIGHT, WIDTH)
 PLAIN = "plain Gaussian blur at full size"
-WHOLE = "compositor, whole"
 
 
-def stages(scene: Scene) -> dict[str, Callable[[], object]]:
-    """The stages by name, each ready to be called again and again on buffers of its own."""
+def network_alpha(scene: Scene) -> NDArray[np.float32]:
+    """The exact coverage at the network's size, as soft as a network's edge."""
+    small = cv2.resize(scene.alpha, (NETWORK, NETWORK), interpolation=cv2.INTER_AREA)
+    return cv2.GaussianBlur(small, (0, 0), 1.5)  # type: ignore[return-value]
+
+
+def stages(scene: Scene) -> tuple[dict[str, Callable[[], object]], dict[str, float]]:
+    """The stages by name, each ready to be called again and again on buffers of its own; and shares of the frame."""
     frame = scene.frame
-    alpha: NDArray[np.float32] = cv2.resize(scene.alpha, (NETWORK, NETWORK), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    coverage: NDArray[np.uint8] = cv2.convertScaleAbs(alpha, alpha=255.0)  # type: ignore[assignment]
-    blur = GaussianBlur()
-    small = blur(frame, coverage).copy()
-    background = np.empty_like(frame)
-    full = np.empty((HEIGHT, WIDTH), np.uint8)
-    cv2.resize(coverage, (WIDTH, HEIGHT), dst=full)
-    left, top, columns, rows = cv2.boundingRect(full)
-    box = np.s_[top : top + rows, left : left + columns]
-    spare, spare_coverage = np.empty((2, MIX_ROWS, WIDTH, 3), np.uint8)
-    plain = np.empty_like(frame)
-    compose = Compositor()
+    alpha = tighten(frame, network_alpha(scene))
+    refiner = LiveRefiner(HEIGHT, WIDTH)
+    matte = refiner(frame, alpha)
+    coverage = matte.coverage.copy()
+    inside, edge = partition(coverage, MIX_TILE)
+    small: NDArray[np.uint8] = cv2.convertScaleAbs(matte.given, alpha=255.0)  # type: ignore[assignment]
+    decontaminator = Decontaminator(*refiner.grid, refiner.cell, (MIX_TILE, WIDTH))
+    decontaminator.learn(matte)
+    gaussian, disc = GaussianBlur(), DiscBlur()
+    blurred = gaussian(frame, small).copy()
+    out, plain = np.empty_like(frame), np.empty_like(frame)
+    shares, rests = (
+        [cv2.cvtColor(c[rectangle], cv2.COLOR_GRAY2RGB) for rectangle in edge] for c in (coverage, 255 - coverage)
+    )
+    colours = [np.ascontiguousarray(frame[rectangle]) for rectangle in edge]
 
-    def stretch() -> None:
-        cv2.resize(small, (WIDTH, HEIGHT), dst=background, interpolation=cv2.INTER_CUBIC)
-        cv2.resize(coverage, (WIDTH, HEIGHT), dst=full, interpolation=cv2.INTER_LINEAR)
+    def decontaminate() -> None:
+        for rectangle, rest, colour in zip(edge, rests, colours, strict=True):
+            decontaminator.remove(frame, rectangle, rest, colour)  # type: ignore[arg-type]
 
-    return {
+    def mix_tiles() -> None:
+        for rectangle in inside:
+            out[rectangle] = frame[rectangle]
+        for rectangle, share, rest, colour in zip(edge, shares, rests, colours, strict=True):
+            mix(colour, share, out[rectangle], rest)  # type: ignore[arg-type]
+
+    full, full_gaussian, fast = Compositor(DiscBlur()), Compositor(), Compositor(refine=False)
+    work: dict[str, Callable[[], object]] = {
         PLAIN: lambda: cv2.GaussianBlur(frame, (0, 0), SIGMA, dst=plain),
         f"frame to {NETWORK}x{NETWORK}": lambda: resize_area(frame, NETWORK, NETWORK),
         "matte, tightened": lambda: tighten(frame, alpha),
-        "background: shrink, weigh, blur, divide": lambda: blur(frame, coverage),
-        "background and matte stretched": stretch,
-        f"mix on the subject's box ({rows * columns / full.size:.0%})": lambda: mix(
-            frame[box], background[box], full[box], spare, spare_coverage
-        ),
-        WHOLE: lambda: compose(frame, alpha),
-        "matte refined by the guided filter (photos)": lambda: refine(frame, alpha),
+        "refinement: frame to cells": lambda: shrink_by(frame, refiner.cell),
+        "refinement: coefficients, all cells": lambda: coefficients(matte.colours, matte.given, 2),
+        "refinement, whole, with the affine strips": lambda: refiner(frame, alpha),
+        "decontamination: colours of both sides": lambda: decontaminator.learn(matte),
+        "decontamination: at the edge": decontaminate,
+        "backdrop: Gaussian": lambda: gaussian(frame, small),
+        "backdrop: disc": lambda: disc(frame, small),
+        "backdrop stretched": lambda: cv2.resize(blurred, (WIDTH, HEIGHT), dst=out, interpolation=cv2.INTER_CUBIC),
+        "mix: find the tiles": lambda: partition(coverage, MIX_TILE),
+        "mix: inside and edge": mix_tiles,
+        "compositor, full: refined, disc": lambda: full(frame, alpha),
+        "compositor, refined, Gaussian": lambda: full_gaussian(frame, alpha),
+        "compositor, fast: not refined, Gaussian": lambda: fast(frame, alpha),
+        "matte of a photo": lambda: refine(frame, alpha),
     }
+    partly = float(np.mean((coverage > 0) & (coverage < 255)))
+    return work, {"evaluated": share_of(matte.strip), "mixed": share_of(edge), "partly covered": partly}
+
+
+def share_of(rectangles: list[Rectangle]) -> float:
+    """Pixels in rectangles as a share of the frame."""
+    return sum((rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in rectangles) / (
+        HEIGHT * WIDTH
+    )
 
 
 def median_ms(work: dict[str, Callable[[], object]], runs: int) -> dict[str, float]:
@@ -84,14 +121,15 @@ def median_ms(work: dict[str, Callable[[], object]], runs: int) -> dict[str, flo
 
 def halo(seeds: range) -> dict[str, float]:
     """Mean PSNR in the ring around the subject, in dB, over several backgrounds."""
-    compose = Compositor()
-    scores: dict[str, list[float]] = {"plain blur": [], "plain blur in linear light": [], "ours": []}
+    full, fast = Compositor(), Compositor(refine=False)
+    scores: dict[str, list[float]] = {name: [] for name in ("plain blur", "plain blur in linear light", "full", "fast")}
     for seed in seeds:
         scene = synthetic_scene(HEIGHT, WIDTH, seed)
-        alpha: NDArray[np.float32] = cv2.resize(scene.alpha, (NETWORK, NETWORK), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        alpha = tighten(scene.frame, network_alpha(scene))
         scores["plain blur"].append(halo_psnr(plain_portrait(scene, SIGMA), scene, SIGMA))
         scores["plain blur in linear light"].append(halo_psnr(plain_portrait(scene, SIGMA, linear=True), scene, SIGMA))
-        scores["ours"].append(halo_psnr(compose(scene.frame, alpha), scene, SIGMA))
+        scores["full"].append(halo_psnr(full(scene.frame, alpha), scene, SIGMA))
+        scores["fast"].append(halo_psnr(fast(scene.frame, alpha), scene, SIGMA))
     return {name: statistics.mean(values) for name, values in scores.items()}
 
 
@@ -102,8 +140,10 @@ def main() -> None:
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
 
-    times = median_ms(stages(synthetic_scene(HEIGHT, WIDTH, seed=0)), arguments.runs)
-    table = Table(title=f"{WIDTH}x{HEIGHT}, one thread, median of {arguments.runs}")
+    work, shares = stages(synthetic_scene(HEIGHT, WIDTH, seed=0))
+    times = median_ms(work, arguments.runs)
+    parts = ", ".join(f"{share:.1%} {name}" for name, share in shares.items())
+    table = Table(title=f"{WIDTH}x{HEIGHT}, one thread, median of {arguments.runs}; of the frame: {parts}")
     table.add_column("stage")
     table.add_column("ms", justify="right")
     table.add_column("of plain blur", justify="right")
@@ -116,12 +156,12 @@ def main() -> None:
     for name, value in ring.items():
         halo_table.add_row(name, f"{value:.1f}")
     Console().print(table, halo_table)
-
     if arguments.json:
         record = {
             "machine": describe_machine(["numpy", "opencv-python"]),
             "runs": arguments.runs,
             "stage_ms": {name: round(value, 3) for name, value in times.items()},
+            "share_of_frame": {name: round(value, 4) for name, value in shares.items()},
             "halo_psnr_db": {name: round(value, 2) for name, value in ring.items()},
         }
         arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

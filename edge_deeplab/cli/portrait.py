@@ -63,7 +63,8 @@ def command(
     from demo_app.backdrops.gaussian import GaussianBlur
     from demo_app.compositor import Compositor
     from demo_app.loop import run
-    from demo_app.matte import refine, tighten
+    from demo_app.matte.photo import refine
+    from demo_app.matte.tighten import tighten
     from demo_app.pacing import at_constant_rate
     from edge_deeplab.cli.progress import image_progress
     from edge_deeplab.runtime.opening import open_session
@@ -88,7 +89,8 @@ def command(
             image_progress(f"portrait of {source}") as progress,
         ):
             segmenter = Segmenter(session)
-            portraits = run(frames, segmenter.coarse, refine if still else tighten, Compositor(GaussianBlur(f_number)))
+            compose = Compositor(GaussianBlur(f_number), refine=not still)
+            portraits = run(frames, segmenter.coarse, refine if still else tighten, compose)
             if kind is _Kind.CAMERA:
                 portraits = at_constant_rate(portraits, frames.fps, seconds)
             for portrait in portraits:

@@ -19,6 +19,13 @@ from edge_deeplab.errors import ImageError, SpecError
 SIZES = [(1, 1), (2, 3), (1, 500), (500, 1), (37, 53), (255, 257), (360, 640)]
 ALPHA_SIZES = [(1, 1), (16, 16), (256, 256)]
 
+GREEN = (30, 120, 60)
+
+
+def _green(frame: np.ndarray, coverage: np.ndarray) -> np.ndarray:
+    """A backdrop of one colour."""
+    return np.full((2, 3, 3), GREEN, np.uint8)
+
 
 def _noise(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -26,9 +33,19 @@ def _noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("alpha_size", ALPHA_SIZES, ids=str)
-def test_all_subject_leaves_the_frame_to_the_bit(size: tuple[int, int], alpha_size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("refine", [True, False], ids=["refined", "fast"])
+@pytest.mark.parametrize("hide_subject", [True, False], ids=["privacy", "portrait"])
+def test_all_that_is_kept_is_the_frame_to_the_bit_and_all_else_the_backdrop(
+    size: tuple[int, int], alpha_size: tuple[int, int], refine: bool, hide_subject: bool
+) -> None:
     frame = _noise(*size)
-    assert np.array_equal(Compositor(GaussianBlur(1.0))(frame, np.ones(alpha_size, np.float32)), frame)
+    compose = Compositor(_green, refine=refine, hide_subject=hide_subject)
+    for value in (0.0, 1.0, 0.0):
+        portrait = compose(frame, np.full(alpha_size, value, np.float32))
+        kept = hide_subject == (value == 0.0)
+        assert np.array_equal(portrait, frame if kept else np.broadcast_to(np.uint8(GREEN), frame.shape))
+        assert (compose.coverage == (255 if kept else 0)).all()
+        assert compose.coverage.shape == size
 
 
 @pytest.mark.parametrize("alpha_size", ALPHA_SIZES, ids=str)
@@ -97,7 +114,7 @@ def test_halo_is_5_db_below_a_plain_blur_even_in_linear_light(
 
 def test_the_background_does_not_depend_on_the_subjects_colour() -> None:
     scenes = [synthetic_scene(360, 640, seed=4, subject=colour) for colour in ((205, 30, 25), (10, 240, 240))]
-    red, cyan = (Compositor()(scene.frame, scene.alpha) for scene in scenes)
+    red, cyan = (Compositor(refine=False)(scene.frame, scene.alpha) for scene in scenes)
     far_enough = cv2.dilate(scenes[0].alpha, np.ones((3, 3))) == 0.0
     assert np.abs(red.astype(int) - cyan)[far_enough].max() <= 3
 
@@ -115,12 +132,72 @@ def test_the_blur_scales_with_the_picture() -> None:
     assert np.abs(from_large.astype(int) - from_small)[background].mean() < 1.5
 
 
-def test_buffers_follow_the_size_of_the_frames() -> None:
-    compose = Compositor()
+@pytest.mark.parametrize("refine", [True, False], ids=["refined", "fast"])
+def test_where_the_coverage_is_full_the_frame_stays_and_where_it_is_none_the_backdrop(refine: bool) -> None:
+    scene = synthetic_scene(360, 640, seed=6)
+    compose = Compositor(_green, refine=refine)
+    portrait = compose(scene.frame, cv2.GaussianBlur(scene.alpha, (0, 0), 3.0))
+    inside, outside = compose.coverage == 255, compose.coverage == 0
+    assert inside.sum() > 20_000
+    assert outside.sum() > 50_000
+    assert np.array_equal(portrait[inside], scene.frame[inside])
+    assert (portrait[outside] == GREEN).all()
+    # Far from the edge there is nothing between them.
+    edge = cv2.dilate(scene.alpha, np.ones((61, 61))) - cv2.erode(scene.alpha, np.ones((61, 61))) > 0.0
+    assert (inside | outside)[~edge].all()
+
+
+def test_privacy_is_the_portrait_of_the_background() -> None:
+    """The person is blurred by colours of the person, and the background stays to the bit."""
+    scene = synthetic_scene(360, 640, seed=7)
+    alpha = cv2.resize(scene.alpha, (256, 256), interpolation=cv2.INTER_AREA)
+    hidden = Compositor(hide_subject=True)(scene.frame, alpha)
+    assert np.array_equal(hidden, Compositor()(scene.frame, 1.0 - alpha))
+    near = np.ones((81, 81))
+    background, person = cv2.dilate(scene.alpha, near) == 0.0, cv2.erode(scene.alpha, near) == 1.0
+    assert np.array_equal(hidden[background], scene.frame[background])
+    assert np.abs(hidden[person].astype(int) - (205, 30, 25)).max() <= 2
+
+    striped = scene.frame.copy()
+    striped[(scene.alpha == 1.0) & (np.arange(640) % 8 < 4)] = 255
+    assert (
+        Compositor(hide_subject=True)(striped, alpha)[person].std(axis=0).max()
+        < 0.2 * striped[person].std(axis=0).max()
+    )
+
+
+@pytest.mark.parametrize("refine", [True, False], ids=["refined", "fast"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_a_cut_out_holds_the_subject_and_nothing_of_the_background(size: tuple[int, int], refine: bool) -> None:
+    frame = np.maximum(_noise(*size), 1)
+    alpha = np.zeros((32, 32), np.float32)
+    alpha[8:, 8:24] = 1.0
+    compose = Compositor(refine=refine)
+    rgb, coverage = compose.cut_out(frame, alpha)
+    assert (coverage.shape, coverage.dtype) == (size, np.uint8)
+    assert (rgb.shape, rgb.dtype) == (frame.shape, np.uint8)
+    assert np.array_equal(rgb[coverage == 255], frame[coverage == 255])
+    assert (rgb[coverage == 0] == 0).all()
+    if not refine:
+        assert np.array_equal(rgb[coverage > 0], frame[coverage > 0])
+
+
+def test_a_cut_out_over_a_backdrop_is_the_portrait() -> None:
+    scene = synthetic_scene(360, 640, seed=8)
+    alpha = cv2.GaussianBlur(scene.alpha, (0, 0), 3.0)
+    portrait = Compositor(_green)(scene.frame, alpha)
+    rgb, coverage = Compositor().cut_out(scene.frame, alpha)
+    share = coverage[:, :, None] / 255.0
+    assert np.abs(rgb * share + np.array(GREEN) * (1.0 - share) - portrait).max() <= 1.1
+
+
+@pytest.mark.parametrize("refine", [True, False], ids=["refined", "fast"])
+def test_buffers_follow_the_size_of_the_frames(refine: bool) -> None:
+    compose = Compositor(refine=refine)
     alpha = np.random.default_rng(0).random((64, 64), np.float32)
     for size in ((120, 160), (90, 70), (120, 160)):
         frame = _noise(*size)
-        assert np.array_equal(compose(frame, alpha), Compositor()(frame, alpha))
+        assert np.array_equal(compose(frame, alpha), Compositor(refine=refine)(frame, alpha))
 
 
 def test_no_megabytes_are_allocated_from_the_second_frame_on() -> None:
@@ -145,6 +222,22 @@ def test_no_megabytes_are_allocated_from_the_second_frame_on() -> None:
 def test_other_shapes_and_types_are_refused(frame: np.ndarray, alpha: np.ndarray) -> None:
     with pytest.raises(ImageError, match="must be"):
         Compositor()(frame, alpha)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.01, 1.01, 255.0])
+def test_an_alpha_that_is_none_is_refused(value: float) -> None:
+    alpha = np.zeros((4, 4), np.float32)
+    alpha[1, 2] = value
+    with pytest.raises(ImageError, match="must be within"):
+        Compositor()(np.zeros((4, 4, 3), np.uint8), alpha)
+    with pytest.raises(ImageError, match="must be within"):
+        Compositor().cut_out(np.zeros((4, 4, 3), np.uint8), alpha)
+
+
+def test_what_float32_rounds_beyond_0_and_1_is_taken() -> None:
+    frame = _noise(8, 8)
+    assert np.array_equal(Compositor()(frame, np.full((4, 4), 1.000001, np.float32)), frame)
+    assert (Compositor(_green)(frame, np.full((4, 4), -0.000001, np.float32)) == GREEN).all()
 
 
 @pytest.mark.parametrize("f_number", [-1.0, 0.0, 0.4, math.nan])

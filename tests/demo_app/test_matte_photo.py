@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from demo_app.halo import synthetic_scene
-from demo_app.matte import refine, tighten
+from demo_app.matte.photo import refine
+from demo_app.matte.tighten import tighten
 
 
 def test_nearly_certain_pixels_become_certain() -> None:
