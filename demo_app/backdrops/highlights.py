@@ -1,0 +1,141 @@
+"""Light that the sensor could not count: what is blown out counts as more than white.
+
+A lamp and a sheet of paper are both code 255, yet out of focus the lamp is a bright disc and the paper is not: the lamp
+was many times brighter than 255 says. Here a blown-out pixel gets a larger share of the blur's mean, in its numerator
+and in its denominator alike,
+
+    sum((w + g) * colour) / sum(w + g),    w background weight, g extra weight of a highlight.
+
+Against plain gain in the numerator alone, the mean cannot exceed the colours it is made of: x / (1 + x) is its
+shoulder, so that nothing clips and a white wall stays white. And because the weight is one for all three channels,
+lamps keep their colour. (Gain per channel turns every warm lamp neon orange.)
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from demo_app.backdrops.planes import Halving, Pixel, repeat
+from demo_app.linear_light import SRGB_TO_LINEAR
+from edge_deeplab.image import Rgb
+
+# The darkest of the three channels decides: from ONSET on a pixel is taken for blown out, by the square of what it is
+# above (no step at the onset), fully so from ONSET + 16 on, where uint8 saturates. Cameras' tone curves bend towards
+# white well below 255.
+ONSET = 224
+
+# How much brighter than white a small lamp is taken for: 40 is five stops and a bit.
+GAIN = 40.0
+
+# Large bright areas are walls, windows and skies rather than lamps, and must not grow over what is beside them: the
+# gain is divided by 1 + CROWDING * (share of blown-out pixels within a disc's reach). An area that fills half of the
+# reach, as along a wall's edge, is left with a gain of 1.5.
+CROWDING = 50.0
+
+# A white collar is no lamp. With this gain even the little of it that a pixel half covered by the subject has would
+# shine all over the background, so that highlights count only where the next pixel is at most half subject, too.
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
+_CLEAR = (1.0 - np.arange(256) / 127.5).clip(0.0).astype(np.float32)
+
+_ONSET_LIGHT = int(SRGB_TO_LINEAR[ONSET])
+
+_BAND = 40
+"""Rows of the frame that are looked through at a time, so that its planes stay in the cache."""
+
+
+class Highlights:
+    """Finds blown-out light in frames of one size and adds its weight; every buffer is made once.
+
+    Args:
+        height: rows of the frames.
+        width: columns of the frames.
+        factor: by which the blur's picture is smaller; a power of two.
+        radius: of the blur's disc, in pixels of the blur's picture.
+    """
+
+    def __init__(self, height: int, width: int, factor: int, radius: float) -> None:
+        halve = min(factor, 2)
+        self._shrink = Halving(math.ceil(height / halve), math.ceil(width / halve), 1, np.uint8, max(1, factor // 2))
+        self._blown_out = np.empty((math.ceil(height / halve), math.ceil(width / halve)), np.uint8)
+        # Halves of a band are halves of the frame only where its rows and columns are even in number.
+        band = height if height % 2 or width % 2 else min(_BAND, height)
+        self._bands = [
+            (slice(top, top + band), slice(top // halve, math.ceil((top + band) / halve)))
+            for top in range(0, height, band)
+        ]
+        self._planes = tuple(np.empty((band, width), np.uint8) for _ in range(3))
+        self._onset = np.full((band, width), ONSET, np.uint8)
+
+        size = self._shrink.size
+        self._reach = 2 * round(radius) + 1
+        self._near = np.empty(size, np.uint8)
+        self._channels = tuple(np.empty(size, np.uint16) for _ in range(3))
+        self._bright = np.empty((*size, 3), np.uint16)
+        self._extra = np.empty(size, np.float32)
+        self._crowd = np.empty(size, np.float32)
+        self._extra3 = np.empty((*size, 3), np.float32)
+
+    def __call__(
+        self,
+        frame: Rgb,
+        linear: NDArray[np.uint16],
+        colour: NDArray[np.float32],
+        weight: NDArray[np.float32],
+        subject: NDArray[np.uint8],
+    ) -> None:
+        """Add the highlights' extra weight to ``weight`` (float32, HxW) and their light to ``colour`` (float32, HxWx3).
+
+        Args:
+            frame: RGB, uint8, (height, width, 3).
+            linear: the frame in linear light, shrunk, uint16, HxWx3.
+            colour: weight * linear.
+            weight: how much background each pixel is, 0..1.
+            subject: the subject, grown so that it covers what is its own, uint8, HxW, 0..255.
+        """
+        share = self._shrink(self._find(frame))
+        cv2.dilate(subject, _NEIGHBOURS, dst=self._near)
+        cv2.LUT(self._near, _CLEAR, dst=self._extra)
+        cv2.multiply(share, self._extra, dst=self._extra, scale=1.0 / 255.0, dtype=cv2.CV_32F)
+        cv2.boxFilter(self._extra, -1, (self._reach, self._reach), dst=self._crowd)
+        # extra <- extra * GAIN / (1 + CROWDING * crowd)
+        np.multiply(self._crowd, CROWDING / GAIN, out=self._crowd)
+        np.add(self._crowd, 1.0 / GAIN, out=self._crowd)
+        np.divide(self._extra, self._crowd, out=self._extra)
+        # A lamp smaller than a pixel of the shrunk picture has lost its brightness to what is around it, but it was at
+        # least as bright as the onset in all channels. Where all of the pixel is blown out this changes nothing.
+        darkest = _darkest(linear, self._channels)
+        np.maximum(darkest, 1, out=darkest)
+        cv2.divide(float(_ONSET_LIGHT), darkest, dst=self._crowd, dtype=cv2.CV_32F)
+        np.maximum(self._crowd, 1.0, out=self._crowd)
+        repeat(self._crowd, self._extra3)
+        cv2.multiply(linear, self._extra3, dst=self._bright, dtype=cv2.CV_16U)
+        repeat(self._extra, self._extra3)
+        cv2.multiply(self._bright, self._extra3, dst=self._extra3, dtype=cv2.CV_32F)
+        cv2.add(colour, self._extra3, dst=colour)
+        cv2.add(weight, self._extra, dst=weight)
+
+    def _find(self, frame: Rgb) -> NDArray[np.uint8]:
+        """How blown out each pixel is, 0..255, uint8, at half the frame's size (or at its size, if nothing shrinks).
+
+        It is found at the frame's size, before any averaging: a lamp of few pixels that moves by one must not come and
+        go with the grid of the shrunk picture.
+        """
+        for rows, out_rows in self._bands:
+            band, out = frame[rows], self._blown_out[out_rows]
+            excess = _darkest(band, tuple(plane[: len(band)] for plane in self._planes))
+            cv2.subtract(excess, self._onset[: len(band)], dst=excess)
+            cv2.multiply(excess, excess, dst=excess)
+            cv2.resize(excess, out.shape[::-1], dst=out, interpolation=cv2.INTER_AREA)
+        return self._blown_out
+
+
+def _darkest(rgb: NDArray[Pixel], planes: tuple[NDArray[Pixel], ...]) -> NDArray[Pixel]:
+    """The smallest of the three channels of each pixel, HxW: in the first of the planes, which are written over."""
+    cv2.split(rgb, planes)
+    cv2.min(planes[0], planes[1], dst=planes[0])
+    cv2.min(planes[0], planes[2], dst=planes[0])
+    return planes[0]
