@@ -42,13 +42,7 @@ def synthetic_scene(height: int, width: int, seed: int, *, subject: tuple[int, i
         seed: of the background's texture.
         subject: sRGB colour of the subject, 0..255 each.
     """
-    random = np.random.default_rng(seed)
-    texture = np.zeros((height, width, 3), np.float32)
-    for cells in (3, 8, 24, 80):  # soft light, furniture, ornaments, grain
-        noise = random.random((cells, max(1, cells * width // height), 3), np.float32) - 0.5
-        texture += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
-    background = np.clip(140.0 + 110.0 * texture, 0, 255).astype(np.uint8)
-
+    background = textured_room(height, width, seed)
     unit = height / 100.0
     fine = 4  # drawn four times as large, so that the area average gives the exact coverage of each edge pixel
     mask = np.zeros((height * fine, width * fine), np.uint8)
@@ -62,7 +56,17 @@ def synthetic_scene(height: int, width: int, seed: int, *, subject: tuple[int, i
 
     plain = np.empty_like(background)
     plain[:] = subject
-    return Scene(frame=_over(plain, background, alpha), background=background, alpha=alpha)
+    return Scene(frame=in_front_of(plain, alpha, background), background=background, alpha=alpha)
+
+
+def textured_room(height: int, width: int, seed: int) -> Rgb:
+    """Coloured noise of several sizes, as large as soft light and as small as grain: RGB, uint8, height x width x 3."""
+    random = np.random.default_rng(seed)
+    texture = np.zeros((height, width, 3), np.float32)
+    for cells in (3, 8, 24, 80):  # soft light, furniture, ornaments, grain
+        noise = random.random((cells, max(1, cells * width // height), 3), np.float32) - 0.5
+        texture += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(140.0 + 110.0 * texture, 0, 255).astype(np.uint8)
 
 
 def exact_portrait(scene: Scene, sigma: float) -> Rgb:
@@ -72,7 +76,7 @@ def exact_portrait(scene: Scene, sigma: float) -> Rgb:
         scene: a picture with its truth.
         sigma: standard deviation of the blur in pixels, applied in linear light.
     """
-    return _mixed(scene.frame, _linear_blur(scene.background, sigma), scene.alpha)
+    return in_code_values(scene.frame, scene.alpha, _linear_blur(scene.background, sigma))
 
 
 def plain_portrait(scene: Scene, sigma: float, *, linear: bool = False) -> Rgb:
@@ -84,10 +88,10 @@ def plain_portrait(scene: Scene, sigma: float, *, linear: bool = False) -> Rgb:
         linear: blur in linear light rather than in sRGB codes.
     """
     if linear:
-        return _mixed(scene.frame, _linear_blur(scene.frame, sigma), scene.alpha)
+        return in_code_values(scene.frame, scene.alpha, _linear_blur(scene.frame, sigma))
     size = 2 * math.ceil(3 * sigma) + 1
     blurred: Rgb = cv2.GaussianBlur(scene.frame, (size, size), sigma)  # type: ignore[assignment]
-    return _mixed(scene.frame, blurred, scene.alpha)
+    return in_code_values(scene.frame, scene.alpha, blurred)
 
 
 def halo_psnr(portrait: Rgb, scene: Scene, sigma: float) -> float:
@@ -113,14 +117,21 @@ def _linear_blur(picture: Rgb, sigma: float) -> Rgb:
     return encode(np.rint(light).clip(0, LINEAR_TOP).astype(np.uint16), np.empty_like(picture))
 
 
-def _mixed(subject: Rgb, background: Rgb, alpha: NDArray[np.float32]) -> Rgb:
+def in_code_values(subject: Rgb, alpha: NDArray[np.float32], background: Rgb) -> Rgb:
+    """A subject over a background as screens and effects mix them: in code values. Arguments as in `in_front_of`."""
     share = alpha[:, :, None]
     mixed: Rgb = np.rint(subject * share + background * (1.0 - share)).astype(np.uint8)
     return mixed
 
 
-def _over(subject: Rgb, background: Rgb, alpha: NDArray[np.float32]) -> Rgb:
-    """Subject over background as a sensor mixes them: in linear light."""
+def in_front_of(subject: Rgb, alpha: NDArray[np.float32], background: Rgb) -> Rgb:
+    """A subject before a background as a sensor mixes them: in linear light.
+
+    Args:
+        subject: its colours, also where its coverage is partial: RGB, uint8, HxWx3.
+        alpha: its coverage, float32, HxW, 0..1.
+        background: RGB, uint8, HxWx3.
+    """
     share = alpha[:, :, None]
     light = SRGB_TO_LINEAR[subject] * share + SRGB_TO_LINEAR[background] * (1.0 - share)
     linear = np.rint(light).clip(0, LINEAR_TOP).astype(np.uint16)
