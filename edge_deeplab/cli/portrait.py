@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_deeplab.cli.model_options import foreign_model_options, open_model
 from edge_deeplab.errors import OutputError, SourceError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from demo_app.sinks.sink import Sink
     from demo_app.sources.source import Source
+    from edge_deeplab.runtime.foreign.adaptation import Overrides
 
 _VIDEO_SUFFIX = ".mp4"
 
@@ -36,6 +38,7 @@ class _Kind(Enum):
     help="A picture for a photo, a folder for a folder, an .mp4 (without sound) for a video or a camera.",
 )
 @click.option("--model", type=click.Path(path_type=Path), help="Model file; the shipped int8 one if not given.")
+@foreign_model_options
 @click.option(
     "--f-number",
     type=click.FloatRange(min=0.5, max=64.0),
@@ -46,7 +49,13 @@ class _Kind(Enum):
 @click.option("--threads", type=click.IntRange(min=1), help="Threads to use; all cores if not given.")
 @click.option("--seconds", type=click.FloatRange(min=0.0, min_open=True), help="Stop a camera after this long.")
 def command(
-    source: str, output: Path, model: Path | None, f_number: float, threads: int | None, seconds: float | None
+    source: str,
+    output: Path,
+    model: Path | None,
+    overrides: Overrides,
+    f_number: float,
+    threads: int | None,
+    seconds: float | None,
 ) -> int:
     """Blur the background of INPUT: a photo, a folder of photos, a video file, or a camera's number (0, 1, ...).
 
@@ -67,7 +76,6 @@ def command(
     from demo_app.matte.tighten import tighten
     from demo_app.pacing import at_constant_rate
     from edge_deeplab.cli.progress import image_progress
-    from edge_deeplab.runtime.opening import open_session
     from edge_deeplab.segmenter import Segmenter
     from edge_deeplab.weights import shipped_model
 
@@ -83,7 +91,7 @@ def command(
     done = 0
     try:
         with (
-            open_session(model or shipped_model(), threads=threads) as session,
+            open_model(model or shipped_model(), threads=threads, overrides=overrides) as session,
             _open_source(kind, source, report) as frames,
             _open_sink(kind, output, frames.fps) as sink,
             image_progress(f"portrait of {source}") as progress,

@@ -51,7 +51,7 @@ def summarize_onnx(path: Path) -> ModelSummary:
         ModelFileError: missing, not an ONNX file, or truncated.
         MissingExtraError: onnx is not installed.
     """
-    model = _load(path)
+    model = load_onnx(path)
     facts: dict[str, Any] = {"opset": {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}}
     if model.producer_name:
         facts["producer"] = f"{model.producer_name} {model.producer_version}".strip()
@@ -68,7 +68,7 @@ def summarize_onnx(path: Path) -> ModelSummary:
     return summarize(path, "ONNX", graph, picture_layout="NCHW", facts=facts, notes=notes)
 
 
-def _load(path: Path) -> ModelProto:
+def load_onnx(path: Path) -> ModelProto:
     """The model with the shapes of its tensors inferred."""
     try:
         import onnx

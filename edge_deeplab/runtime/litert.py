@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from edge_deeplab.errors import ModelFileError
 
@@ -36,21 +36,23 @@ class Delegation:
         return self.partitions == 1 and not self.left
 
 
-def open_interpreter(path: Path, content: bytes, threads: int) -> Any:
+def open_interpreter(path: Path, content: bytes, threads: int, *, xnnpack: bool = True) -> Any:
     """LiteRT's interpreter for a file's content, ready to run.
 
     Args:
         path: the file, for the error messages.
         content: what is in it.
-        threads: of XNNPACK.
+        threads: of XNNPACK, or of LiteRT's own kernels.
+        xnnpack: False leaves every operator to LiteRT's own, slower kernels.
 
     Raises:
         ModelFileError: truncated, or with an operator that LiteRT or XNNPACK cannot execute.
     """
+    resolver = OpResolverType.AUTO if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
         # From memory, not by path: only then does LiteRT verify the flatbuffer. A truncated file that is mapped
         # crashes the process.
-        interpreter = Interpreter(model_content=content, num_threads=threads)
+        interpreter = Interpreter(model_content=content, num_threads=threads, experimental_op_resolver_type=resolver)
     except (ValueError, RuntimeError) as error:
         raise ModelFileError(
             f"{path} is truncated or damaged, or has an unknown operator ({one_line(error)}): convert the model again"
@@ -59,7 +61,8 @@ def open_interpreter(path: Path, content: bytes, threads: int) -> Any:
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ModelFileError(
-            f"{path} cannot be executed by LiteRT with XNNPACK ({one_line(error)}): convert the model again"
+            f"{path} cannot be executed by LiteRT {'with' if xnnpack else 'without'} XNNPACK ({one_line(error)}): "
+            "convert the model again"
         ) from error
     return interpreter
 

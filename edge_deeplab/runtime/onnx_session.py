@@ -29,6 +29,27 @@ def session_options(threads: int) -> Any:
     return options
 
 
+def open_onnxruntime(path: Path, threads: int) -> tuple[Any, str]:
+    """An ``onnxruntime.InferenceSession`` of a file, and onnxruntime's version.
+
+    Raises:
+        ModelFileError: unreadable, not an ONNX file, or truncated.
+        MissingExtraError: onnxruntime is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "convert", f"running {path.name}") from error
+    try:
+        session = onnxruntime.InferenceSession(path.read_bytes(), session_options(threads), providers=PROVIDERS)
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}") from error
+    except Exception as error:  # onnxruntime has a dozen exception types without a common base
+        reason = " ".join(str(error).split())[:200]
+        raise ModelFileError(f"{path} is no ONNX file, or is truncated ({reason}): convert the model again") from error
+    return session, str(onnxruntime.__version__)
+
+
 def image_tensor(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """RGB uint8 (height, width, 3) -> what an ONNX file takes: float32 (1, 3, height, width) in [0, 1]."""
     return pixels.transpose(2, 0, 1)[None].astype(np.float32, order="C") / np.float32(255)
@@ -51,26 +72,14 @@ class OnnxSession:
             ModelFileError: not an ONNX file, or its input or output is not of the contract.
             MissingExtraError: onnxruntime is not installed.
         """
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingExtraError("onnxruntime", "convert", f"running {path.name}") from error
         count = thread_count(threads)
-        try:
-            session = onnxruntime.InferenceSession(path.read_bytes(), session_options(count), providers=PROVIDERS)
-        except OSError as error:
-            raise ModelFileError(f"{path} cannot be read: {error.strerror}") from error
-        except Exception as error:  # onnxruntime has a dozen exception types without a common base
-            reason = " ".join(str(error).split())[:200]
-            raise ModelFileError(
-                f"{path} is no ONNX file, or is truncated ({reason}): convert the model again"
-            ) from error
+        session, version = open_onnxruntime(path, count)
         self._input, (_, self.height, self.width) = _image(path, "input", session.get_inputs(), channels=3)
         self._output, (channels, _, _) = _image(path, "output", session.get_outputs(), channels=None)
         self.classes = class_names(classes, channels, path)
-        self.runtime = f"onnxruntime {onnxruntime.__version__}, {plural_threads(count)}"
+        self.runtime = f"onnxruntime {version}, {plural_threads(count)}"
         self._path = path
-        self._session: Any = session
+        self._session = session
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """RGB uint8 (height, width, 3) -> probabilities, float32 (rows, columns, classes); see Session.run."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from edge_deeplab.artifact import load_artifact, sidecar_path
 from edge_deeplab.errors import MissingExtraError, ModelFileError
 from edge_deeplab.runtime.coreml.compute_units import ComputeUnits
+from edge_deeplab.runtime.foreign.adaptation import Overrides
 from edge_deeplab.runtime.session import Session
 
 
@@ -67,6 +68,37 @@ def open_session(
             raise ModelFileError(
                 f"{path} is of no known kind: give a .tflite, a .onnx, a .mlpackage or a checkpoint (.safetensors)"
             )
+
+
+def open_any_session(path: Path, *, threads: int | None = None, overrides: Overrides | None = None) -> Session:
+    """As :func:`open_session`, but a TFLite or ONNX file without a sidecar may be anybody's segmentation model.
+
+    Such a file is opened as a :class:`~edge_deeplab.runtime.foreign.session.ForeignSession`, which tells how it is fed
+    and read, and what of that is guessed. A file of this project is held to the contract of :func:`open_session`.
+
+    Args:
+        path: the file.
+        threads: to run with; None: what suits the runtime.
+        overrides: what is known of a file from elsewhere.
+
+    Raises:
+        ModelFileError: as :func:`open_session` and ``ForeignSession``, or ``overrides`` are given for a file that
+            needs none.
+        CheckpointError: a checkpoint that cannot be used.
+        MissingExtraError: the runtime is not installed.
+    """
+    from edge_deeplab.runtime.foreign.session import FOREIGN_SUFFIXES, ForeignSession
+
+    if path.suffix.lower() in FOREIGN_SUFFIXES and path.is_file() and not sidecar_path(path).exists():
+        return ForeignSession(path, threads=threads, overrides=overrides)
+    session = open_session(path, threads=threads)
+    if overrides not in (None, Overrides()):
+        session.close()
+        raise ModelFileError(
+            f"{path} says itself how it is fed and read: what is told of its input, output or person is for models "
+            "from elsewhere"
+        )
+    return session
 
 
 def _sidecar_classes(path: Path) -> tuple[str, ...] | None:
