@@ -23,8 +23,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import cv2
 import numpy as np
@@ -32,8 +30,8 @@ from machine import describe_machine
 from rich.console import Console
 
 from demo_app.frame import Frame
-from demo_app.live.controls import Command, Controls
-from demo_app.live.display import Display
+from demo_app.live.controls import Controls
+from demo_app.live.display import Display, NoDisplay
 from demo_app.live.effects import Effects
 from demo_app.live.governor import Governor
 from demo_app.live.inference import Matting
@@ -44,6 +42,7 @@ from demo_app.live.recording import Recorder
 from demo_app.live.view import View
 from demo_app.live.window import Window
 from demo_app.matte import Alpha
+from demo_app.nothing_to_close import NothingToClose
 from demo_app.sinks.video import VideoSink
 from demo_app.sources.video import VideoSource
 from demo_app.temporal.smoothing import MatteSmoother
@@ -69,7 +68,7 @@ class Run:
     cpu_ms: float
 
 
-class Loop:
+class Loop(NothingToClose):
     """A film again and again, until enough frames were given."""
 
     fps = FPS
@@ -86,16 +85,8 @@ class Loop:
             with VideoSource(self._film) as source:
                 yield from source
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-
-class Drawn:
+class Drawn(NoDisplay):
     """A display that draws what the window would show, and keeps it to itself; notes the memory now and then."""
 
     def __init__(self) -> None:
@@ -105,17 +96,6 @@ class Drawn:
     def show(self, frame: Rgb, portrait: Rgb, alpha: Alpha, controls: Controls, status: Status) -> None:
         self._overlay(self._view(frame, portrait, alpha, controls), controls, status)
         self.memory.append(resident())
-
-    def poll(self, controls: Controls) -> tuple[Controls, list[Command]]:
-        return controls, []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
 
 def resident() -> int:

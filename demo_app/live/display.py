@@ -8,6 +8,7 @@ from typing import Protocol, Self
 from demo_app.live.controls import Command, Controls
 from demo_app.live.overlay import Status
 from demo_app.matte import Alpha
+from demo_app.nothing_to_close import NothingToClose
 from edge_deeplab.image import Rgb
 
 
@@ -28,7 +29,7 @@ class Display(Protocol):
     ) -> None: ...
 
 
-class NoDisplay:
+class NoDisplay(NothingToClose):
     """Nothing is shown, and nobody presses a key: for servers, measurements and virtual cameras."""
 
     def show(self, frame: Rgb, portrait: Rgb, alpha: Alpha, controls: Controls, status: Status) -> None:
@@ -36,11 +37,3 @@ class NoDisplay:
 
     def poll(self, controls: Controls) -> tuple[Controls, list[Command]]:
         return controls, []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None

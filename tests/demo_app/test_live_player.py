@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Self
 
 import cv2
 import numpy as np
@@ -24,6 +23,7 @@ from demo_app.live.pipeline import Pipeline
 from demo_app.live.player import Player
 from demo_app.live.recording import Recorder
 from demo_app.matte import Alpha
+from demo_app.nothing_to_close import NothingToClose
 from demo_app.sinks.null import NullSink
 from demo_app.sinks.video import VideoSink
 from demo_app.sources.video import VideoSource
@@ -34,7 +34,7 @@ from edge_deeplab.image import Rgb, read_rgb
 HEIGHT, WIDTH = 90, 160
 
 
-class Room:
+class Room(NothingToClose):
     """Red head and shoulders before a textured room."""
 
     fps = 25.0
@@ -50,12 +50,6 @@ class Room:
         if self._error is not None:
             raise self._error
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        return None
-
 
 def red(frame: Rgb) -> Alpha:
     """The network: what is as red as the subject."""
@@ -63,7 +57,7 @@ def red(frame: Rgb) -> Alpha:
     return (distance < 40).astype(np.float32)
 
 
-class Fingers:
+class Fingers(NothingToClose):
     """A display on which keys are pressed, each before the frame of its number."""
 
     def __init__(self, keys: Mapping[int, str]) -> None:
@@ -79,12 +73,6 @@ class Fingers:
             return controls, []
         controls, command = press(controls, key)
         return controls, [] if command is None else [command]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        return None
 
 
 def player(
