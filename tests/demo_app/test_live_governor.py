@@ -76,6 +76,23 @@ def test_a_slow_picture_costs_the_picture_and_not_the_masks() -> None:
     assert governor.plan == Plan(Quality.FAST, 1)
 
 
+def test_threads_that_fit_side_by_side_are_no_overload() -> None:
+    """Matte and picture together take longer than a frame, but on two cores neither waits for the other."""
+    governor = Governor(BUDGET)
+    for count in range(300):
+        governor.note(capture=0.002, matte=0.030, by_network=True, show=0.028)
+        governor.decide(count * BUDGET)
+    assert governor.plan == PLANS[0]
+
+
+def test_threads_that_fit_one_by_one_may_be_too_much_together() -> None:
+    governor = Governor(BUDGET)
+    for count in range(300):
+        governor.note(capture=0.025, matte=0.030, by_network=True, show=0.030)
+        governor.decide(count * BUDGET)
+    assert governor.plan != PLANS[0]
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     loads=st.lists(st.floats(min_value=0.3, max_value=12.0), min_size=1, max_size=6),

@@ -40,8 +40,10 @@ def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         pytest.skip("libxcb is not installed, which OpenCV's windows need")
     frames = tmp_path_factory.mktemp("screen")
     read, write = os.pipe()
+    # Not to be reset when its last program has gone: the next one would come in the middle of it.
+    options = ["-noreset", "-nolisten", "tcp", "-screen", "0", "800x600x24", "-fbdir", frames]
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "800x600x24", "-nolisten", "tcp", "-fbdir", frames],
+        ["Xvfb", "-displayfd", str(write), *options],
         pass_fds=[write],
         stderr=subprocess.DEVNULL,
     )
