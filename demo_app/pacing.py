@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
+
+
+class ConstantRate:
+    """Says how often each item of an uneven stream is to be given, so that the stream lasts as long as it took to come.
+
+    Args:
+        fps: items a second of the result.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._fps = fps
+        self._given = 0
+
+    def repeats(self, elapsed: float) -> int:
+        """How often to give the item that came ``elapsed`` seconds after the start: 0 leaves it out."""
+        due = max(0, math.floor(elapsed * self._fps) + 1 - self._given)
+        self._given += due
+        return due
 
 
 def at_constant_rate(
@@ -21,14 +40,13 @@ def at_constant_rate(
         clock: the time in seconds.
     """
     start = clock()
-    given = 0
+    rate = ConstantRate(fps)
     for item in items:
         elapsed = clock() - start
         if seconds is not None and elapsed >= seconds:
             return
-        while given <= elapsed * fps:
+        for _ in range(rate.repeats(elapsed)):
             yield item
-            given += 1
 
 
 def in_real_time(

@@ -55,6 +55,10 @@ class OutputError(EdgeDeeplabError):
     """A place that cannot be written to: read-only, full, or not a folder."""
 
 
+class DisplayError(EdgeDeeplabError):
+    """No screen to open a window on."""
+
+
 class MissingExtraError(EdgeDeeplabError, ImportError):
     """A package that belongs to an extra which is not installed."""
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "parity": "Run the same images through several model files and compare.",
     "release": "Write a folder with every file of a checkpoint, proof and checksums, or refuse.",
     "portrait": "Blur the background of a photo, a folder, a video or a camera.",
+    "demo": "Show a camera or a film as a live portrait, in a window.",
 }
 
 
