@@ -31,7 +31,6 @@ from demo_app.halo import Scene, halo_psnr, plain_portrait, synthetic_scene
 from demo_app.matte.foreground import Decontaminator
 from demo_app.matte.guided_filter import coefficients
 from demo_app.matte.live import LiveRefiner
-from demo_app.matte.photo import refine
 from demo_app.matte.tighten import tighten
 from demo_app.matte.tiles import Rectangle, partition, shrink_by
 from edge_deeplab.image import resize_area
@@ -76,7 +75,8 @@ def stages(scene: Scene) -> tuple[dict[str, Callable[[], object]], dict[str, flo
         for rectangle, share, rest, colour in zip(edge, shares, rests, colours, strict=True):
             mix(colour, share, out[rectangle], rest)  # type: ignore[arg-type]
 
-    full, full_gaussian, fast = Compositor(DiscBlur()), Compositor(), Compositor(refine=False)
+    full, full_gaussian = Compositor(), Compositor(GaussianBlur())
+    fast = Compositor(GaussianBlur(), refine=False)
     work: dict[str, Callable[[], object]] = {
         PLAIN: lambda: cv2.GaussianBlur(frame, (0, 0), SIGMA, dst=plain),
         f"frame to {NETWORK}x{NETWORK}": lambda: resize_area(frame, NETWORK, NETWORK),
@@ -94,7 +94,6 @@ def stages(scene: Scene) -> tuple[dict[str, Callable[[], object]], dict[str, flo
         "compositor, full: refined, disc": lambda: full(frame, alpha),
         "compositor, refined, Gaussian": lambda: full_gaussian(frame, alpha),
         "compositor, fast: not refined, Gaussian": lambda: fast(frame, alpha),
-        "matte of a photo": lambda: refine(frame, alpha),
     }
     partly = float(np.mean((coverage > 0) & (coverage < 255)))
     return work, {"evaluated": share_of(matte.strip), "mixed": share_of(edge), "partly covered": partly}
@@ -121,7 +120,7 @@ def median_ms(work: dict[str, Callable[[], object]], runs: int) -> dict[str, flo
 
 def halo(seeds: range) -> dict[str, float]:
     """Mean PSNR in the ring around the subject, in dB, over several backgrounds."""
-    full, fast = Compositor(), Compositor(refine=False)
+    full, fast = Compositor(GaussianBlur()), Compositor(GaussianBlur(), refine=False)
     scores: dict[str, list[float]] = {name: [] for name in ("plain blur", "plain blur in linear light", "full", "fast")}
     for seed in seeds:
         scene = synthetic_scene(HEIGHT, WIDTH, seed)

@@ -9,6 +9,9 @@ from edge_deeplab.errors import SpecError
 DEFAULT_F_NUMBER = 2.0
 """About what video calls and portrait modes do."""
 
+PRIVACY_F_NUMBER = 0.5
+"""The blur that hides a person: weaker ones, f/2 for one, leave a face to be recognised."""
+
 # The blur circle of a lens is inversely proportional to its f-number (circle of confusion, thin lens). Its diameter at
 # f/1, in shares of the picture's diagonal, so that a photo and its thumbnail look alike.
 _DIAMETER_AT_F1 = 0.08

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo_app.backdrops.backdrop import Backdrop
-from demo_app.backdrops.gaussian import GaussianBlur
+from demo_app.backdrops.disc import DiscBlur
 from demo_app.matte import Alpha
 from demo_app.matte.foreground import Decontaminator
 from demo_app.matte.live import LiveRefiner
@@ -28,7 +28,7 @@ class Compositor:
     Fresh arrays of several megabytes cost page faults at every frame, more than the arithmetic in them.
 
     Args:
-        backdrop: what is behind the subject; None: the background itself, blurred as by f/2.
+        backdrop: what is behind the subject; None: the background itself, out of focus as by f/2.
         refine: pull the edge of the alpha to the frame's edge, and take the old background out of the colours there.
             Without it, the alpha is only stretched over the frame: the fast mode, for which alphas should be tightened
             (:func:`demo_app.matte.tighten.tighten`).
@@ -37,7 +37,7 @@ class Compositor:
     """
 
     def __init__(self, backdrop: Backdrop | None = None, *, refine: bool = True, hide_subject: bool = False) -> None:
-        self._backdrop = GaussianBlur() if backdrop is None else backdrop
+        self._backdrop = DiscBlur() if backdrop is None else backdrop
         self._refine = refine
         self._hide_subject = hide_subject
         self._layers: _Layers | None = None

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from demo_app.compositor import Compositor
-from demo_app.matte.photo import refine
+from demo_app.still.portrait import StillPortrait
 from edge_deeplab.image import read_rgb, resize_area, write_image
 from edge_deeplab.runtime.opening import open_session
 from edge_deeplab.segmenter import Segmenter
@@ -25,10 +24,11 @@ def main() -> None:
     """Write the picture."""
     photo = read_rgb(PHOTO)
     with open_session(shipped_model()) as session:
-        alpha = refine(photo, Segmenter(session).coarse(photo))
-    portrait = Compositor(refine=False)(photo, alpha)
-    matte = np.repeat(np.rint(alpha * 255).astype(np.uint8)[:, :, None], 3, axis=2)
-    panels = [resize_area(panel, SIDE, SIDE) for panel in (photo, matte, portrait)]
+        still = StillPortrait(Segmenter(session).coarse)
+        matte = still.matte(photo)
+    coverage = still.cut_out(photo, matte)[1]
+    panels = (photo, np.repeat(coverage[:, :, None], 3, axis=2), still.compose(photo, matte))
+    panels = [resize_area(panel, SIDE, SIDE) for panel in panels]
     write_image(HERE / "portrait.png", np.hstack(panels))
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from demo_app.frame import Frame
+from demo_app.nothing_to_close import NothingToClose
 from demo_app.still.photo_file import write_photo
 
 
-class PhotoSink:
+class PhotoSink(NothingToClose):
     """One picture file, in the format that its ending says, with the metadata and the alpha of its frame.
 
     Raises:
@@ -23,11 +22,3 @@ class PhotoSink:
 
     def write(self, frame: Frame) -> None:
         write_photo(self._path, frame.rgb, alpha=frame.alpha, metadata=frame.metadata)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None

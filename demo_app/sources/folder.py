@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from demo_app.frame import Frame
+from demo_app.nothing_to_close import NothingToClose
 from demo_app.sources.photo import photo_frame
 from demo_app.sources.source import ASSUMED_FPS
 from edge_deeplab.errors import ImageError, SourceError
 from edge_deeplab.image import list_images
 
 
-class FolderSource:
+class FolderSource(NothingToClose):
     """The photos directly in a folder, by name.
 
     Args:
@@ -46,11 +45,3 @@ class FolderSource:
                 self._on_bad(error)
             else:
                 yield frame
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None

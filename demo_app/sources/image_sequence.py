@@ -8,11 +8,10 @@ from pathlib import Path
 
 from demo_app.frame import Frame
 from demo_app.nothing_to_close import NothingToClose
-from demo_app.sources.photo import read_photo
 from demo_app.sources.source import ASSUMED_FPS
 from demo_app.steady_size import check_size
 from edge_deeplab.errors import ImageError, SourceError
-from edge_deeplab.image import list_images
+from edge_deeplab.image import Rgb, list_images, read_rgb
 
 _NUMBER = re.compile(r"%(?:0(\d+))?d")  # as printf and FFmpeg write it: %d, %05d
 
@@ -34,7 +33,7 @@ class ImageSequenceSource(NothingToClose):
     def __init__(self, paths: Sequence[Path], fps: float = ASSUMED_FPS) -> None:
         self._paths = paths
         self.fps = fps
-        height, width = read_photo(paths[0]).shape[:2]
+        height, width = _read(paths[0]).shape[:2]
         self.size = (width, height)
 
     @property
@@ -43,7 +42,7 @@ class ImageSequenceSource(NothingToClose):
 
     def __iter__(self) -> Iterator[Frame]:
         for path in self._paths:
-            frame = Frame(read_photo(path), path.name)
+            frame = Frame(_read(path), path.name)
             check_size(frame, *self.size)
             yield frame
 
@@ -105,3 +104,10 @@ def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
     """A key that sorts runs of digits by their value; names with the same one (1.jpg, 01.jpg) by their letters."""
     runs = re.findall(r"\d+|\D+", name)
     return [(int(run), "") if run.isdecimal() and run.isascii() else (-1, run) for run in runs], name
+
+
+def _read(path: Path) -> Rgb:
+    try:
+        return read_rgb(path)
+    except ImageError as error:
+        raise SourceError(str(error)) from error

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from demo_app.frame import Frame
+from demo_app.nothing_to_close import NothingToClose
 from demo_app.sources.source import ASSUMED_FPS
 from demo_app.still.photo_file import read_photo
 from edge_deeplab.errors import ImageError, SourceError
 
 
-class PhotoSource:
+class PhotoSource(NothingToClose):
     """One photo, with what its file says of it."""
 
     fps = ASSUMED_FPS
@@ -24,14 +23,6 @@ class PhotoSource:
 
     def __iter__(self) -> Iterator[Frame]:
         yield photo_frame(self._path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
 
 def photo_frame(path: Path) -> Frame:
