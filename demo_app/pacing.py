@@ -28,27 +28,6 @@ class ConstantRate:
         return due
 
 
-def at_constant_rate(
-    items: Iterable[_Item], fps: float, seconds: float | None = None, clock: Callable[[], float] = time.monotonic
-) -> Iterator[_Item]:
-    """Repeat or leave out items so that, played at ``fps``, they last as long as they took to come.
-
-    Args:
-        items: what comes in real time, such as a camera's frames.
-        fps: items a second of the result.
-        seconds: stop after this long; None: when the items end.
-        clock: the time in seconds.
-    """
-    start = clock()
-    rate = ConstantRate(fps)
-    for item in items:
-        elapsed = clock() - start
-        if seconds is not None and elapsed >= seconds:
-            return
-        for _ in range(rate.repeats(elapsed)):
-            yield item
-
-
 def in_real_time(
     items: Iterable[_Item],
     fps: float,

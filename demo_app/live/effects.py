@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from demo_app.aperture import PRIVACY_F_NUMBER
 from demo_app.backdrops.backdrop import Backdrop
 from demo_app.backdrops.colour import Colour, ColourBackdrop
 from demo_app.backdrops.disc import DiscBlur
@@ -80,7 +81,7 @@ class Effects:
 
         Args:
             mode: one of ``modes``.
-            f_number: see :mod:`demo_app.aperture`.
+            f_number: see :mod:`demo_app.aperture`. Privacy has one of its own, which hides.
             quality: fast takes a Gaussian in place of discs, and does not refine the edge.
         """
         key = (mode, f_number, quality)
@@ -93,16 +94,20 @@ class Effects:
 
     def _backdrop(self, mode: Mode, f_number: float, quality: Quality) -> Backdrop:
         match mode:
-            case Mode.BLUR | Mode.PRIVACY if quality is Quality.FULL:
-                return DiscBlur(f_number)
+            case Mode.PRIVACY:
+                return _blur(PRIVACY_F_NUMBER, quality)
             case Mode.COLOUR:
                 return ColourBackdrop(self._colour)
             case Mode.PICTURE if self._picture is not None:
                 return self._picture
             case Mode.CUT_OUT:
                 return _Checkerboard()
-            case _:
-                return GaussianBlur(f_number)
+            case Mode.BLUR | Mode.FAST_BLUR | Mode.PICTURE:
+                return _blur(f_number, quality)
+
+
+def _blur(f_number: float, quality: Quality) -> Backdrop:
+    return DiscBlur(f_number) if quality is Quality.FULL else GaussianBlur(f_number)
 
 
 class _Checkerboard:

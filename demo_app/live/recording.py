@@ -58,9 +58,9 @@ class Recorder:
         if self._path is None:
             return
         if self._sink is None:
-            self._sink = self._open_sink(self._path)
-            self._sink.__enter__()
-            self._started = now
+            sink = self._open_sink(self._path)
+            sink.__enter__()  # where this fails there is nothing to finish
+            self._sink, self._started = sink, now
         repeats = self._rate.repeats(now - self._started) if self._in_real_time else 1
         try:
             for _ in range(repeats):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,9 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+
+from edge_deeplab.data.bundled import bundled_portrait
+from edge_deeplab.image import read_rgb, write_image
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Refuses = Callable[..., str]
@@ -130,16 +134,115 @@ def test_a_file_in_a_folders_place(refuses: Refuses, photo: Path, tmp_path: Path
     assert "needs a folder" in refuses("portrait", tmp_path, "-o", photo)
 
 
-@pytest.mark.parametrize(("source", "name"), [("photo.png", "out.mp4"), ("film.avi", "out.png"), ("0", "out.avi")])
+@pytest.mark.parametrize(("source", "name"), [("photo.png", "out.mp4"), ("film.avi", "out.png")])
 def test_an_output_of_another_kind(refuses: Refuses, film: Path, photo: Path, source: str, name: str) -> None:
-    given = source if source == "0" else photo.with_name(source)
-    assert "end its name in" in refuses("portrait", given, "-o", photo.with_name(name))
+    assert "end its name in" in refuses("portrait", photo.with_name(source), "-o", photo.with_name(name))
 
 
-def test_a_camera_that_is_not_there(refuses: Refuses, tmp_path: Path, small_checkpoint: Path) -> None:
-    line = refuses("portrait", "97", "-o", tmp_path / "out.mp4", "--model", small_checkpoint, "--seconds", 1)
-    assert "camera 97 cannot be opened" in line
+def test_a_cut_out_in_a_place_without_alpha(refuses: Refuses, film: Path, photo: Path, tmp_path: Path) -> None:
+    assert "end its name in .png, .tif" in refuses("portrait", photo, "-o", tmp_path / "o.jpg", "--mode", "cut-out")
+    line = refuses("portrait", film, "-o", tmp_path / "o.mp4", "--mode", "cut-out")
+    assert f"for example {tmp_path / 'o'}" in line
 
 
-def test_seconds_are_for_a_camera(refuses: Refuses, photo: Path, tmp_path: Path) -> None:
-    assert "--seconds" in refuses("portrait", photo, "-o", tmp_path / "o.png", "--seconds", 1, status=2)
+def test_a_camera_is_for_the_demo(refuses: Refuses, tmp_path: Path) -> None:
+    assert "edge-deeplab demo 97 --no-window --record" in refuses("portrait", "97", "-o", tmp_path / "out.mp4")
+
+
+def test_a_background_for_a_mode_without_one(refuses: Refuses, photo: Path, tmp_path: Path) -> None:
+    words = ("portrait", photo, "-o", tmp_path / "o.png", "--mode", "privacy", "--background", "green")
+    assert "--background does not go with --mode privacy" in refuses(*words, status=2)
+
+
+def test_a_colour_that_does_not_exist(refuses: Refuses, photo: Path, tmp_path: Path, small_checkpoint: Path) -> None:
+    words = ("portrait", photo, "-o", tmp_path / "o.png", "--model", small_checkpoint, "--background", "gren")
+    assert "gren" in refuses(*words)
+
+
+# Parts of the bundled portrait: the face, and a corner of the background.
+FACE, CORNER = np.s_[60:150, 190:260], np.s_[:40, :40]
+
+
+@pytest.fixture
+def portrait(tmp_path: Path) -> Path:
+    """The bundled portrait, in which the shipped model finds a person."""
+    path = tmp_path / "person.png"
+    write_image(path, bundled_portrait())
+    return path
+
+
+def test_a_colour_behind_the_person(edge_deeplab: Run, portrait: Path) -> None:
+    out = portrait.with_name("out.png")
+    assert edge_deeplab("portrait", portrait, "-o", out, "--background", "#00b140").returncode == 0
+    given, made = read_rgb(portrait), read_rgb(out)
+    assert np.array_equal(made[FACE], given[FACE])
+    assert (made[CORNER] == (0, 177, 64)).all()
+
+
+def test_privacy_keeps_the_background_and_hides_the_person(edge_deeplab: Run, portrait: Path) -> None:
+    out = portrait.with_name("out.png")
+    assert edge_deeplab("portrait", portrait, "-o", out, "--mode", "privacy").returncode == 0
+    given, made = read_rgb(portrait), read_rgb(out)
+    assert np.array_equal(made[CORNER], given[CORNER])
+    assert _detail(made[FACE]) < 0.05 * _detail(given[FACE])
+
+
+def test_a_cut_out_has_alpha_and_nothing_of_the_background(edge_deeplab: Run, portrait: Path) -> None:
+    out = portrait.with_name("out.png")
+    assert edge_deeplab("portrait", portrait, "-o", out, "--mode", "cut-out").returncode == 0
+    with Image.open(out) as image:
+        made = np.asarray(image)
+    assert made.shape[2] == 4
+    assert (made[FACE][:, :, 3] == 255).all()
+    assert (made[CORNER] == 0).all()
+
+
+def test_a_cut_out_of_nobody_writes_nothing(edge_deeplab: Run, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48), (90, 120, 90)).save(tmp_path / "meadow.png")
+    done = edge_deeplab("portrait", tmp_path / "meadow.png", "-o", tmp_path / "out.png", "--mode", "cut-out")
+    assert done.returncode == 1
+    assert "no person was found" in done.stderr
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_the_cut_out_of_a_video_is_numbered_pictures(edge_deeplab: Run, film: Path, tmp_path: Path) -> None:
+    done = edge_deeplab("portrait", film, "-o", tmp_path / "out", "--mode", "cut-out")
+    assert (done.returncode, done.stderr) == (0, "")
+    paths = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in paths] == [f"{index:06d}.png" for index in range(30)]
+    with Image.open(paths[7]) as image:
+        assert (image.mode, image.size) == ("RGBA", (120, 160))
+
+
+@pytest.mark.parametrize("words", [("--mode", "privacy"), ("--background", "green"), ("--background", "photo.png")])
+def test_every_frame_of_a_video_in_another_mode(
+    edge_deeplab: Run, film: Path, photo: Path, small_checkpoint: Path, words: tuple[str, str]
+) -> None:
+    option, value = words
+    value = str(photo) if value == "photo.png" else value
+    out = film.with_name("out.mp4")
+    done = edge_deeplab("portrait", film, "-o", out, "--model", small_checkpoint, option, value)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert frame_count(out) == 30
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg, which adds a film's sound, is not installed")
+def test_a_video_keeps_its_sound_and_is_the_same_every_time(
+    edge_deeplab: Run, film: Path, small_checkpoint: Path
+) -> None:
+    loud = film.with_name("loud.mkv")
+    tone = ["-f", "lavfi", "-i", "sine=frequency=440:duration=2"]
+    making = ["ffmpeg", "-v", "error", "-i", str(film), *tone, "-c:v", "copy", "-shortest", str(loud)]
+    subprocess.run(making, check=True, stdin=subprocess.DEVNULL)
+    outs = [film.with_name(name) for name in ("a.mp4", "b.mp4")]
+    for out in outs:
+        done = edge_deeplab("portrait", loud, "-o", out, "--model", small_checkpoint)
+        assert (done.returncode, done.stderr) == (0, "")
+    asking = ["ffprobe", "-v", "error", "-show_entries", "stream=codec_type", "-of", "csv=p=0", str(outs[0])]
+    assert subprocess.run(asking, capture_output=True, text=True, check=True).stdout.split() == ["video", "audio"]
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+
+
+def _detail(picture: np.ndarray) -> float:
+    """How much changes from pixel to pixel."""
+    return float(cv2.Laplacian(picture, cv2.CV_32F).var())

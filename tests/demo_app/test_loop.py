@@ -1,43 +1,73 @@
-"""The frame loop and its pace: a list in, a list out."""
+"""The loop for files, and the pace of cameras and of films."""
 
 from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
 
 from demo_app.frame import Frame
 from demo_app.loop import run
-from demo_app.pacing import at_constant_rate, in_real_time
+from demo_app.nothing_to_close import NothingToClose
+from demo_app.pacing import ConstantRate, in_real_time
+from edge_deeplab.errors import ImageError, SourceError
 
 
-def _frame(value: int) -> Frame:
-    return Frame(np.full((1, 1, 3), value, np.uint8), f"{value}.png")
+class _List(NothingToClose):
+    """A source of six small frames; the last one may be broken."""
+
+    fps, total = 30.0, 6
+
+    def __init__(self, *, breaks: bool = False) -> None:
+        self._breaks = breaks
+        self.read = 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        for value in range(6):
+            if self._breaks and value == 5:
+                raise SourceError("the film broke off")
+            self.read += 1
+            yield Frame(np.full((1, 1, 3), value, np.uint8), f"{value}.png")
 
 
-def test_each_frame_goes_through_segment_smooth_compose_in_order() -> None:
-    portraits = list(
-        run(
-            [_frame(1), _frame(2), _frame(3)],
-            segment=lambda rgb: rgb[:, :, 0].astype(np.float32),
-            smooth=lambda rgb, alpha: alpha * 10 + rgb[:, :, 0],
-            compose=lambda rgb, alpha: (rgb + alpha[:, :, None]).astype(np.uint8),
-        )
-    )
-    assert [portrait.name for portrait in portraits] == ["1.png", "2.png", "3.png"]
-    assert [int(portrait.rgb[0, 0, 0]) for portrait in portraits] == [12, 24, 36]
+def _matting(rgb: np.ndarray) -> tuple[np.ndarray, bool]:
+    return rgb[:, :, 0].astype(np.float32) * 10, True
 
 
-def test_the_loop_is_lazy_so_that_a_camera_is_not_read_ahead() -> None:
-    read = []
+def _compose(frame: Frame, alpha: np.ndarray) -> Frame:
+    return Frame((frame.rgb + alpha[:, :, None]).astype(np.uint8), frame.name)
 
-    def camera():  # type: ignore[no-untyped-def]
-        for value in range(3):
-            read.append(value)
-            yield _frame(value)
 
-    portraits = run(camera(), lambda rgb: np.zeros((1, 1), np.float32), lambda rgb, a: a, lambda rgb, a: rgb)
-    next(portraits)
-    assert read == [0]
+def test_every_frame_meets_its_own_matte_in_order() -> None:
+    portraits = list(run(_List(), _matting, _compose))
+    assert [portrait.name for portrait in portraits] == [f"{value}.png" for value in range(6)]
+    assert [int(portrait.rgb[0, 0, 0]) for portrait in portraits] == [11 * value for value in range(6)]
+
+
+def test_a_source_that_breaks_gives_what_was_before() -> None:
+    names: list[str] = []
+    with pytest.raises(SourceError, match="broke off"):
+        names.extend(portrait.name for portrait in run(_List(breaks=True), _matting, _compose))
+    assert names == [f"{value}.png" for value in range(5)]
+
+
+def test_an_error_of_the_matting_ends_the_loop() -> None:
+    def fails(rgb: np.ndarray) -> tuple[np.ndarray, bool]:
+        raise ImageError("no matte")
+
+    with pytest.raises(ImageError, match="no matte"):
+        list(run(_List(), fails, _compose))
+
+
+def test_who_stops_early_ends_the_threads() -> None:
+    before = threading.active_count()
+    with closing(run(_List(), _matting, _compose)) as portraits:
+        next(portraits)
+        assert threading.active_count() > before
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize(
@@ -50,13 +80,9 @@ def test_the_loop_is_lazy_so_that_a_camera_is_not_read_ahead() -> None:
     ids=["even", "slow", "fast"],
 )
 def test_a_film_lasts_as_long_as_its_camera_ran(times: list[float], expected: list[int]) -> None:
-    clock = iter([0.0, *(time + 1e-6 for time in times)])
-    assert list(at_constant_rate(range(len(times)), 10.0, clock=lambda: next(clock))) == expected
-
-
-def test_a_camera_stops_after_its_seconds() -> None:
-    clock = iter(np.arange(100) * 0.1)
-    assert len(list(at_constant_rate(range(100), 10.0, seconds=0.95, clock=lambda: float(next(clock))))) == 10
+    rate = ConstantRate(10.0)
+    given = [[index] * rate.repeats(time + 1e-6) for index, time in enumerate(times)]
+    assert [index for part in given for index in part] == expected
 
 
 class _Clock:
