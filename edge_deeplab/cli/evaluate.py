@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from edge_deeplab.cli.model_options import foreign_model_options, open_model
+
+if TYPE_CHECKING:
+    from edge_deeplab.runtime.foreign.adaptation import Overrides
 
 
 @click.command()
@@ -15,6 +21,7 @@ import click
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for evaluation.json and worst.jpg.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of the runtime.")
 @click.option("--skip-bad", is_flag=True, help="Leave out photos that cannot be read, and count them.")
+@foreign_model_options
 def command(
     model: Path,
     data: Path,
@@ -23,8 +30,9 @@ def command(
     out: Path | None,
     threads: int | None,
     skip_bad: bool,
+    overrides: Overrides,
 ) -> None:
-    """Measure MODEL, a checkpoint or a converted file, on photos with masks.
+    """Measure MODEL, a checkpoint, a converted file or anybody's segmentation model, on photos with masks.
 
     Person IoU is the mean over the photos, each at its own size; mIoU counts the pixels of all photos; the rate of
     false persons is measured on photos without a person. docs/evaluation.md defines them.
@@ -38,11 +46,10 @@ def command(
     from edge_deeplab.evaluation.tables import evaluation_table
     from edge_deeplab.files import make_folder, write_json
     from edge_deeplab.image import write_image
-    from edge_deeplab.runtime.opening import open_session
 
     if out is not None:
         make_folder(out)
-    with open_session(model, threads=threads) as session:
+    with open_model(model, threads=threads, overrides=overrides) as session:
         names = tuple(name.strip() for name in classes.split(",")) if classes else session.classes
         dataset = open_dataset(data, split=split, classes=names)
         title = f"{model.name} on {data.name}, {split or 'all splits'}"
