@@ -22,8 +22,9 @@ from demo_app.sinks.photo import PhotoSink
 from demo_app.sinks.sink import Sink
 from edge_deeplab.errors import OutputError
 
-# Without frames the window still answers: keys are looked at this often.
-_IDLE_SECONDS = 0.02
+# Without frames the window still answers: keys are looked at this often. OpenCV keeps one key only: one that is pressed
+# before the last was fetched takes its place.
+_IDLE_SECONDS = 0.01
 _NOTICE_SECONDS, _STATISTICS_SECONDS = 2.5, 0.25
 
 
