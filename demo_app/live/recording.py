@@ -58,8 +58,7 @@ class Recorder:
         if self._path is None:
             return
         if self._sink is None:
-            self._sink = self._open_sink(self._path)
-            self._sink.__enter__()
+            self._sink = self._entered(self._path)
             self._started = now
         repeats = self._rate.repeats(now - self._started) if self._in_real_time else 1
         try:
@@ -70,6 +69,13 @@ class Recorder:
             sink.__exit__(type(error), error, error.__traceback__)
             raise
         self._count += repeats
+
+    def _entered(self, path: Path) -> Sink:
+        try:
+            return self._open_sink(path).__enter__()
+        except BaseException:
+            self._path = None  # nothing runs that would have to be finished
+            raise
 
     def stop(self) -> Path | None:
         """Finish the running recording: its file, or None where not a frame was in it or none ran.
