@@ -58,9 +58,8 @@ class Recorder:
         if self._path is None:
             return
         if self._sink is None:
-            sink = self._open_sink(self._path)
-            sink.__enter__()  # where this fails there is nothing to finish
-            self._sink, self._started = sink, now
+            self._sink = self._entered(self._path)
+            self._started = now
         repeats = self._rate.repeats(now - self._started) if self._in_real_time else 1
         try:
             for _ in range(repeats):
@@ -70,6 +69,13 @@ class Recorder:
             sink.__exit__(type(error), error, error.__traceback__)
             raise
         self._count += repeats
+
+    def _entered(self, path: Path) -> Sink:
+        try:
+            return self._open_sink(path).__enter__()
+        except BaseException:
+            self._path = None  # nothing runs that would have to be finished
+            raise
 
     def stop(self) -> Path | None:
         """Finish the running recording: its file, or None where not a frame was in it or none ran.
