@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -13,11 +14,22 @@ from PIL import Image, ImageDraw, ImageFont
 
 from demo_app.live.view import Bgr
 
-_BACK, _TEXT, _NAME, _TITLE = (16, 18, 22, 190), (240, 242, 245, 255), (150, 205, 255, 255), (255, 255, 255, 255)
-_RECORD = (255, 70, 60, 255)
+Colour = tuple[int, int, int]
+Mask = NDArray[np.uint8]
+
+# BGR. The back hides this share of 255 of what is below.
+_BACK: Colour = (22, 18, 16)
+_BACK_ALPHA = 190
+_TEXT: Colour = (245, 242, 240)
+_NAME: Colour = (255, 205, 150)
+_TITLE: Colour = (255, 255, 255)
+_RECORD: Colour = (60, 70, 255)
 
 # Drawn this many times as large and averaged: Pillow sets small type on whole pixels, with gaps between the letters.
 _FINE = 4
+
+# Letters reach out of their advance by less than this, in pixels of the panel.
+_OVERHANG = 2
 
 
 @dataclass(frozen=True)
@@ -56,22 +68,19 @@ def table_panel(title: str, rows: Sequence[tuple[str, str]], size: int) -> Panel
         rows: (name, text).
         size: of the type, in pixels.
     """
-    em = _FINE * size
-    font = ImageFont.load_default(em)
-    step, margin = 1.45 * em, 0.9 * em
-    first = max((font.getlength(name) for name, _ in rows), default=0.0)
-    second = max((font.getlength(text) for _, text in rows), default=0.0)
-    width = max(first + em + second, font.getlength(title)) + 2 * margin
-    image, draw = _blank(width, (len(rows) + bool(title)) * step + 1.2 * margin, em)
-    middle = 0.6 * margin + step / 2
-    if title:
-        draw.text((margin, middle), title, _TITLE, font, anchor="lm")
-        middle += step
-    for name, text in rows:
-        draw.text((margin, middle), name, _NAME, font, anchor="lm")
-        draw.text((margin + first + em, middle), text, _TEXT, font, anchor="lm")
-        middle += step
-    return _panel(image)
+    head = [_line(title, size)] if title else []
+    names, texts = ([_line(text, size) for text in column] for column in zip(*rows, strict=True)) if rows else ([], [])
+    margin, step = round(0.9 * size), _step(size)
+    second = max((name.shape[1] for name in names), default=0) + size
+    width = max([second + text.shape[1] for text in texts] + [line.shape[1] for line in head], default=0)
+    panel = _blank(width + 2 * margin, (len(rows) + len(head)) * step + round(1.1 * size), size)
+    top = round(0.55 * size)
+    for line in head:
+        _paint(panel, line, top, margin, _TITLE)
+    for row, (name, text) in enumerate(zip(names, texts, strict=True), len(head)):
+        _paint(panel, name, top + row * step, margin, _NAME)
+        _paint(panel, text, top + row * step, margin + second, _TEXT)
+    return panel
 
 
 def line_panel(text: str, size: int, *, red_dot: bool = False) -> Panel:
@@ -82,27 +91,86 @@ def line_panel(text: str, size: int, *, red_dot: bool = False) -> Panel:
         size: of the type, in pixels.
         red_dot: whether there is one.
     """
-    em = _FINE * size
-    font = ImageFont.load_default(em)
-    margin, dot = 0.7 * em, 0.7 * em if red_dot else 0.0
-    image, draw = _blank(font.getlength(text) + 2 * margin + 1.7 * dot, 2.1 * em, em)
-    middle = image.height / 2
+    line = _line(text, size)
+    margin, dot = round(0.7 * size), round(0.7 * size) if red_dot else 0
+    left = margin + round(1.7 * dot)
+    panel = _blank(left + line.shape[1] + margin, round(2.1 * size), size)
     if red_dot:
-        draw.ellipse((margin, middle - dot / 2, margin + dot, middle + dot / 2), fill=_RECORD)
-    draw.text((margin + 1.7 * dot, middle), text, _TEXT, font, anchor="lm")
-    return _panel(image)
+        _paint(panel, _disc(dot), (len(panel.keep) - dot) // 2, margin, _RECORD)
+    _paint(panel, line, (len(panel.keep) - len(line)) // 2, left, _TEXT)
+    return panel
 
 
-def _blank(width: float, height: float, em: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    columns, rows = (_FINE * math.ceil(side / _FINE) for side in (width, height))
-    image = Image.new("RGBA", (columns, rows), (*_BACK[:3], 0))
-    draw = ImageDraw.Draw(image)
-    draw.rounded_rectangle((0, 0, columns - 1, rows - 1), radius=em // 2, fill=_BACK)
-    return image, draw
+def _blank(width: int, height: int, size: int) -> Panel:
+    """A panel with nothing on it, its corners round."""
+    radius = max(1, size // 2)
+    disc = _disc(2 * radius)
+    for axis, side in enumerate((height, width)):
+        repeats = np.ones(2 * radius, np.intp)
+        repeats[radius] += side - 2 * radius
+        disc = np.repeat(disc, repeats, axis=axis)
+    cover = _thrice(cv2.convertScaleAbs(disc, alpha=_BACK_ALPHA / 255.0))  # type: ignore[arg-type]
+    return Panel(_dyed(cover, _BACK), ~cover)
 
 
-def _panel(fine: Image.Image) -> Panel:
-    pixels = np.asarray(fine.reduce(_FINE)).astype(np.uint16)
-    alpha = pixels[:, :, 3:]
-    light = np.ascontiguousarray((pixels[:, :, 2::-1] * alpha // 255).astype(np.uint8))
-    return Panel(light, np.repeat((255 - alpha).astype(np.uint8), 3, axis=2))
+def _disc(diameter: int) -> Mask:
+    """How much of each pixel a disc covers, uint8, 0..255, diameter x diameter."""
+    beside = np.arange(diameter) + 0.5 - diameter / 2
+    inside = diameter / 2 - np.hypot(beside[:, None], beside[None, :])
+    mask: Mask = np.rint(255.0 * np.clip(inside + 0.5, 0.0, 1.0)).astype(np.uint8)
+    return mask
+
+
+def _paint(panel: Panel, mask: Mask, top: int, left: int, colour: Colour) -> None:
+    """Lay a colour over a panel, as much of it as the mask says (255: nothing else)."""
+    place = np.s_[top : top + mask.shape[0], left : left + mask.shape[1]]
+    ink = _thrice(mask)
+    for layer in (panel.light[place], panel.keep[place]):
+        cv2.multiply(layer, ~ink, dst=layer, scale=1.0 / 255.0)
+    cv2.add(panel.light[place], _dyed(ink, colour), dst=panel.light[place])
+
+
+def _thrice(mask: Mask) -> Mask:
+    return cv2.cvtColor(mask, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
+
+
+def _dyed(cover: Mask, colour: Colour) -> Bgr:
+    """A colour times a cover, uint8, HxWx3 both."""
+    table = np.rint(np.outer(np.arange(256) / 255.0, colour)).astype(np.uint8)
+    return cv2.LUT(cover, table[None])  # type: ignore[return-value]
+
+
+def _step(size: int) -> int:
+    """Rows from one line to the next."""
+    return math.ceil(1.45 * size)
+
+
+def _line(text: str, size: int) -> Mask:
+    """How much of each pixel a line of text covers, uint8, HxW."""
+    words = [_word(word, size) for word in text.split(" ")]
+    gap = _font(size).getlength(" ") / _FINE
+    starts = np.cumsum([0.0] + [advance + gap for _, advance in words])
+    line = np.zeros((_step(size), math.ceil(starts[-1] - gap) + 2 * _OVERHANG + 1), np.uint8)
+    for (mask, _), start in zip(words, starts, strict=False):
+        place = line[:, round(start) : round(start) + mask.shape[1]]
+        np.maximum(place, mask, out=place)
+    return line[:, _OVERHANG:]
+
+
+@lru_cache(maxsize=1024)
+def _word(word: str, size: int) -> tuple[Mask, float]:
+    """A word's mask, :data:`_OVERHANG` pixels before its start and behind its end included, and its advance in pixels.
+
+    Kept: setting a line costs a millisecond or two, and of the statistics only a few numbers are new every time.
+    """
+    font = _font(size)
+    advance = font.getlength(word) / _FINE
+    columns, rows = math.ceil(advance) + 2 * _OVERHANG, _step(size)
+    fine = Image.new("L", (_FINE * columns, _FINE * rows))
+    ImageDraw.Draw(fine).text((_FINE * _OVERHANG, _FINE * rows / 2), word, 255, font, anchor="lm")
+    return np.asarray(fine.reduce(_FINE)), advance
+
+
+@lru_cache(maxsize=8)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.load_default(_FINE * size)  # type: ignore[return-value]
