@@ -13,15 +13,12 @@ lamps keep their colour. (Gain per channel turns every warm lamp neon orange.)
 
 from __future__ import annotations
 
-import math
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from demo_app.backdrops.planes import Halving, Pixel, repeat
+from demo_app.backdrops.planes import Halving, Pixel, in_rows
 from demo_app.linear_light import SRGB_TO_LINEAR
-from edge_deeplab.image import Rgb
 
 # The darkest of the three channels decides: from ONSET on a pixel is taken for blown out, by the square of what it is
 # above (no step at the onset), fully so from ONSET + 16 on, where uint8 saturates. Cameras' tone curves bend towards
@@ -42,9 +39,6 @@ _CLEAR = (1.0 - np.arange(256) / 63.75).clip(0.0).astype(np.float32)
 
 _ONSET_LIGHT = int(SRGB_TO_LINEAR[ONSET])
 
-_BAND = 40
-"""Rows of the frame that are looked through at a time, so that its planes stay in the cache."""
-
 
 class Highlights:
     """Finds blown-out light in frames of one size and adds its weight; every buffer is made once.
@@ -57,44 +51,36 @@ class Highlights:
     """
 
     def __init__(self, height: int, width: int, factor: int, radius: float) -> None:
-        halve = min(factor, 2)
-        self._shrink = Halving(math.ceil(height / halve), math.ceil(width / halve), 1, np.uint8, max(1, factor // 2))
-        self._blown_out = np.empty((math.ceil(height / halve), math.ceil(width / halve)), np.uint8)
-        # Halves of a band are halves of the frame only where its rows and columns are even in number.
-        band = height if height % 2 or width % 2 else min(_BAND, height)
-        self._bands = [
-            (slice(top, top + band), slice(top // halve, math.ceil((top + band) / halve)))
-            for top in range(0, height, band)
-        ]
-        self._planes = tuple(np.empty((band, width), np.uint8) for _ in range(3))
-        self._onset = np.full((band, width), ONSET, np.uint8)
+        self._shrink = Halving(1, height, width, np.uint8, factor)
+        self._excess = np.empty((1, height, width), np.uint8)
+        self._onset = np.full((height, width), ONSET, np.uint8)
 
         size = self._shrink.size
         self._reach = 2 * round(radius) + 1
-        self._channels = tuple(np.empty(size, np.uint16) for _ in range(3))
-        self._bright = np.empty((*size, 3), np.uint16)
+        self._darkest = np.empty(size, np.uint16)
         self._extra = np.empty(size, np.float32)
         self._crowd = np.empty(size, np.float32)
-        self._extra3 = np.empty((*size, 3), np.float32)
+        self._times = np.empty((3, *size), np.float32)
+        self._bright = np.empty((3, *size), np.uint16)
 
     def __call__(
         self,
-        frame: Rgb,
+        planes: NDArray[np.uint8],
         linear: NDArray[np.uint16],
         colour: NDArray[np.float32],
         weight: NDArray[np.float32],
         subject: NDArray[np.uint8],
     ) -> None:
-        """Add the highlights' extra weight to ``weight`` (float32, HxW) and their light to ``colour`` (float32, HxWx3).
+        """Add the highlights' extra weight to ``weight`` (float32, HxW) and their light to ``colour`` (float32, 3xHxW).
 
         Args:
-            frame: RGB, uint8, (height, width, 3).
-            linear: the frame in linear light, shrunk, uint16, HxWx3.
+            planes: of the frame, uint8, (3, height, width).
+            linear: the frame in linear light, shrunk, uint16, 3xHxW.
             colour: weight * linear.
             weight: how much background each pixel is, 0..1.
             subject: the subject, grown so that it covers what is its own, uint8, HxW, 0..255.
         """
-        share = self._shrink(self._find(frame))
+        (share,) = self._shrink(self._find(planes))
         cv2.LUT(subject, _CLEAR, dst=self._extra)
         cv2.multiply(share, self._extra, dst=self._extra, scale=1.0 / 255.0, dtype=cv2.CV_32F)
         cv2.boxFilter(self._extra, -1, (self._reach, self._reach), dst=self._crowd)
@@ -104,35 +90,32 @@ class Highlights:
         np.divide(self._extra, self._crowd, out=self._extra)
         # A lamp smaller than a pixel of the shrunk picture has lost its brightness to what is around it, but it was at
         # least as bright as the onset in all channels. Where all of the pixel is blown out this changes nothing.
-        darkest = _darkest(linear, self._channels)
+        darkest = _least(linear, self._darkest)
         np.maximum(darkest, 1, out=darkest)
         cv2.divide(float(_ONSET_LIGHT), darkest, dst=self._crowd, dtype=cv2.CV_32F)
         np.maximum(self._crowd, 1.0, out=self._crowd)
-        repeat(self._crowd, self._extra3)
-        cv2.multiply(linear, self._extra3, dst=self._bright, dtype=cv2.CV_16U)
-        repeat(self._extra, self._extra3)
-        cv2.multiply(self._bright, self._extra3, dst=self._extra3, dtype=cv2.CV_32F)
-        cv2.add(colour, self._extra3, dst=colour)
+        times, bright = in_rows(self._times), in_rows(self._bright)
+        self._times[:] = self._crowd
+        cv2.multiply(in_rows(linear), times, dst=bright, dtype=cv2.CV_16U)
+        self._times[:] = self._extra
+        cv2.multiply(bright, times, dst=times, dtype=cv2.CV_32F)
+        cv2.add(in_rows(colour), times, dst=in_rows(colour))
         cv2.add(weight, self._extra, dst=weight)
 
-    def _find(self, frame: Rgb) -> NDArray[np.uint8]:
-        """How blown out each pixel is, 0..255, uint8, at half the frame's size (or at its size, if nothing shrinks).
+    def _find(self, planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """How blown out each pixel is, 0..255, uint8, 1xHxW.
 
         It is found at the frame's size, before any averaging: a lamp of few pixels that moves by one must not come and
         go with the grid of the shrunk picture.
         """
-        for rows, out_rows in self._bands:
-            band, out = frame[rows], self._blown_out[out_rows]
-            excess = _darkest(band, tuple(plane[: len(band)] for plane in self._planes))
-            cv2.subtract(excess, self._onset[: len(band)], dst=excess)
-            cv2.multiply(excess, excess, dst=excess)
-            cv2.resize(excess, out.shape[::-1], dst=out, interpolation=cv2.INTER_AREA)
-        return self._blown_out
+        excess = _least(planes, self._excess[0])
+        cv2.subtract(excess, self._onset, dst=excess)
+        cv2.multiply(excess, excess, dst=excess)
+        return self._excess
 
 
-def _darkest(rgb: NDArray[Pixel], planes: tuple[NDArray[Pixel], ...]) -> NDArray[Pixel]:
-    """The smallest of the three channels of each pixel, HxW: in the first of the planes, which are written over."""
-    cv2.split(rgb, planes)
-    cv2.min(planes[0], planes[1], dst=planes[0])
-    cv2.min(planes[0], planes[2], dst=planes[0])
-    return planes[0]
+def _least(planes: NDArray[Pixel], out: NDArray[Pixel]) -> NDArray[Pixel]:
+    """The smallest of the three channels of each pixel: 3xHxW -> HxW, in ``out``, which is returned."""
+    cv2.min(planes[0], planes[1], dst=out)
+    cv2.min(out, planes[2], dst=out)
+    return out

@@ -54,7 +54,8 @@ class OutOfFocus:
         factor = 1
         while height * width > _MOST_PIXELS * factor * factor:
             factor *= 2
-        sampling = min(STILL_SAMPLING, max(1.0, disc_radius(self._f_number, height, width) / factor))
+        most = max(1.0, disc_radius(self._f_number, height, width) / factor)
+        sampling = STILL_SAMPLING.scaled(min(1.0, most / STILL_SAMPLING.by_8))
         return _code_values(DiscBlur(self._f_number, sampling=sampling).light(photo, coverage))
 
 
