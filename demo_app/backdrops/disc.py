@@ -22,9 +22,9 @@ from demo_app.linear_light import SRGB_TO_LINEAR
 from edge_deeplab.image import Rgb
 
 LIVE_SAMPLING = Sampling(by_2=0.9, by_4=0.9, by_8=2.775)
-"""For video. Against the sampling for photos, 720p photographs: 50 to 53 dB at a factor of 4 (f/2.8 to f/16), 44 to 52 at
-8 (f/1.4 and f/2). Twice as many pixels as by_8, where one more halving is just not allowed, are a kernel of 11x11: the
-largest that ``cv2.filter2D`` sums directly (up to 130 entries)."""
+"""For video. Against the sampling for photos, 720p photographs: 50 to 53 dB at a factor of 4 (f/2.8 to f/16), and 44 to
+52 dB at 8 (f/1.4 and f/2). Twice as many pixels as by_8, where one more halving is just not allowed, are a kernel of
+11x11: the largest that ``cv2.filter2D`` sums directly (up to 130 entries)."""
 
 STILL_SAMPLING = Sampling(by_2=3.84, by_4=7.68, by_8=12.0)
 """For photos: the kernels are large, and ``cv2.filter2D`` multiplies spectra instead."""
@@ -34,7 +34,7 @@ _SLIVER = 0.05
 
 _SUPERSAMPLING = 16
 
-# Of a disc whose radius is less than this many pixels of the shrunk picture, no shape is left to be kept, but a variance.
+# Of a disc of a radius below this many pixels of the shrunk picture no shape is left to be kept, but a variance.
 _LEAST_DISC = 2.0
 
 # Up to this variance the centre of the 3x3 kernel is its largest entry.

@@ -1,8 +1,12 @@
-"""What is left out on a slow machine, decided from what the stages cost, without flapping.
+"""What is left out on a slow machine, decided from the frames that are missing, without flapping.
 
 Two things can be had cheaper: the picture (a Gaussian in place of lens discs, no refinement of the edge), and the matte
-(the network on every second or third frame). The governor predicts how long a frame would take under every plan, and
-takes the best one that fits the budget. What it cannot measure under the plan in force it remembers from the last time,
+(the network on every second or third frame). As long as the frames come at their rate, nothing is left out, however
+long the stages take: where all cores are busy, a stage's time is mostly waiting for the others. When they do not, the
+governor predicts from the stages how long a frame would take under every plan, and takes the best one that fits the
+budget. Latency needs no rule of its own: where no frame waits for a slower stage, it is the sum of the stages' times.
+
+What it cannot measure under the plan in force it remembers from the last time,
 as a ratio, so that a machine that became faster is believed.
 """
 
@@ -45,11 +49,20 @@ PLANS = (
 )
 """From the best to the cheapest."""
 
-# Leaving a plan needs more than the budget, coming back less than this share of it: between the two nothing changes.
-_COMFORT = 0.75
-# Seconds for which a plan is kept before a cheaper one, and before a better one. The latter doubles, up to the limit,
-# whenever a better plan turned out to be too much: a machine at the edge would go to and fro for ever.
+# A plan is left for a cheaper one when the time from one shown frame to the next is this many budgets, and frames are
+# missing or the stages say why; for a better one when that would take less than this share of the budget.
+_MISSED, _COMFORT = 1.1, 0.85
+
+# This share of the frames is missing where they are dropped: the rate above, said as a share.
+_DROPPED = 1.0 - 1.0 / _MISSED
+
+# A gap counts for so many budgets at most: a camera that is plugged in again is no slow machine.
+_LONGEST_GAP = 2.0
+
+# Seconds for which a plan must be too much before it is left, and is kept before a better one. The latter doubles, up
+# to the limit, whenever a better plan turned out to be too much: a machine at the edge would go to and fro for ever.
 _DWELL_DOWN, _DWELL_UP, _DWELL_UP_LIMIT = 1.0, 3.0, 60.0
+
 # Frames that the measures are smoothed over, and that must be seen under a plan before it is judged.
 _MEMORY, _LEAST_FRAMES = 12.0, 8
 
@@ -78,19 +91,24 @@ class Governor:
         self._show: float | None = None
         self._fast_share = _FAST_SHARE
         self._full_before: float | None = None  # what the picture cost when full quality was given up
+        self._gap: float | None = None
+        self._dropped = 0.0
+        self._decided_at: float | None = None
         self._frames = 0
         self._since: float | None = None
+        self._too_much_since: float | None = None
         self._dwell_up = _DWELL_UP
         self._rose_at: float | None = None
 
-    def note(self, *, capture: float, matte: float, by_network: bool, show: float) -> None:
-        """What one frame cost under the plan in force, in seconds of its threads' time, waiting left out.
+    def note(self, *, capture: float, matte: float, by_network: bool, show: float, dropped: int = 0) -> None:
+        """What one frame cost under the plan in force, in seconds.
 
         Args:
-            capture: reading it.
+            capture: reading it, processor time: a camera's frame is mostly waited for.
             matte: its matte.
             by_network: the matte was made by the network, not between two.
             show: composing, drawing and showing it.
+            dropped: frames between this one and the last one shown that nobody saw.
         """
         self._frames += 1
         self._capture = _smoothed(self._capture, capture)
@@ -99,28 +117,41 @@ class Governor:
         else:
             self._between = _smoothed(self._between, matte)
         self._show = _smoothed(self._show, show)
+        self._dropped = _smoothed(self._dropped, dropped / (dropped + 1))
 
     def decide(self, now: float) -> Plan:
-        """The plan from now on.
+        """The plan from now on; asked after every frame.
 
         Args:
-            now: seconds of a clock that only goes forward.
+            now: seconds of a clock that only goes forward, when the frame was shown.
         """
+        if self._decided_at is not None:
+            self._gap = _smoothed(self._gap, min(now - self._decided_at, _LONGEST_GAP * self._budget))
+        self._decided_at = now
         if self._since is None:
             self._since = now
         if self._frames < _LEAST_FRAMES or self._mask is None:
             return self.plan
         self._learn()
-        kept, index = now - self._since, PLANS.index(self.plan)
-        if self._period(self.plan) > self._budget:
-            if kept >= _DWELL_DOWN and index + 1 < len(PLANS):
-                cheaper = (plan for plan in PLANS[index + 1 :] if self._period(plan) <= self._budget)
-                self._change(next(cheaper, PLANS[-1]), now)
-        elif kept >= self._dwell_up:
-            better = (plan for plan in PLANS[:index] if self._period(plan) <= _COMFORT * self._budget)
-            if (plan := next(better, None)) is not None:
-                self._change(plan, now)
+        index, period = PLANS.index(self.plan), self._period(self.plan)
+        if not self._misses_frames(period):
+            self._too_much_since = None
+            if now - self._since >= self._dwell_up:
+                better = (plan for plan in PLANS[:index] if self._period(plan) <= _COMFORT * self._budget)
+                if (plan := next(better, None)) is not None:
+                    self._change(plan, now)
+        elif self._too_much_since is None:
+            self._too_much_since = now
+        elif now - self._too_much_since >= _DWELL_DOWN and index + 1 < len(PLANS):
+            # Where the plan in force should have fitted, nothing that takes as long will.
+            limit = min(self._budget, _COMFORT * period)
+            self._change(next((plan for plan in PLANS[index + 1 :] if self._period(plan) <= limit), PLANS[-1]), now)
         return self.plan
+
+    def _misses_frames(self, period: float) -> bool:
+        """Whether fewer frames are shown than come. A camera that gives less than it said alone is no reason."""
+        too_slow = self._gap is not None and self._gap > _MISSED * self._budget
+        return too_slow and (period > self._budget or self._dropped > _DROPPED)
 
     def _change(self, plan: Plan, now: float) -> None:
         if PLANS.index(plan) < PLANS.index(self.plan):
@@ -133,6 +164,7 @@ class Governor:
             self._full_before = self._show if plan.quality is Quality.FAST else None
             self._show = None
         self.plan, self._since, self._frames = plan, now, 0
+        self._gap, self._dropped, self._too_much_since = None, 0.0, None
 
     def _learn(self) -> None:
         """Once after full quality was given up: what share of its cost the fast one has."""

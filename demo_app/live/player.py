@@ -91,6 +91,7 @@ class Player:
         self._about = tuple(about)
         self._statistics = Statistics()
         self._seconds = 0.0
+        self._dropped = 0
         self._rows: tuple[tuple[str, str], ...] = ()
         self._rows_due = 0.0
         self._notice, self._notice_until = "", 0.0
@@ -196,10 +197,15 @@ class Player:
                 matte=matted.seconds,
                 by_network=matted.by_network,
                 show=shown - start,
+                dropped=self._newly_dropped(),
             )
             decided = self._governor.decide(shown)
             if decided != plan:
                 self._say(_in_words(decided), shown)
+
+    def _newly_dropped(self) -> int:
+        before, self._dropped = self._dropped, self._pipeline.dropped
+        return self._dropped - before
 
     def _statistics_rows(self, frame: Frame, controls: Controls, plan: Plan, now: float) -> tuple[tuple[str, str], ...]:
         """Set again four times a second: faster, nobody can read it."""

@@ -98,6 +98,11 @@ def test_the_same_film_gives_the_same_mattes_to_the_bit(film: FilmMaker) -> None
     assert mattes() == first
 
 
+def test_waiting_for_a_camera_is_no_cost() -> None:
+    with Pipeline(Frames(5, seconds=0.05), matting(), every_frame=True) as pipeline:
+        assert all(matted.captured.seconds < 0.02 for matted in drain(pipeline))  # of processor time
+
+
 def test_a_slow_taker_gets_the_newest_frames_and_all_are_accounted_for() -> None:
     taken = 0
     with Pipeline(Frames(None, seconds=0.001), matting()) as pipeline:

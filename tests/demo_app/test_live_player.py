@@ -165,7 +165,7 @@ def test_a_machine_that_is_too_slow_leaves_masks_out_and_says_so(tmp_path: Path)
     with recorder_to() as recorder, pipeline:
         playing = player(pipeline, display, recorder, tmp_path, governor)
         playing.play(Controls(), lambda: governor.plan.interval > 1 or time.monotonic() > end)
-        playing.play(display.shown[-1][1], lambda: False, seconds=0.3)
+        playing.play(display.shown[-1][1], lambda: False, seconds=0.6)
     assert playing.report().plan.interval > 1
     assert "mask on every 2nd frame" in dict(display.shown[-1][2].statistics)["quality"] or (
         "mask on every 3rd frame" in dict(display.shown[-1][2].statistics)["quality"]
