@@ -121,8 +121,12 @@ def play(
 ) -> Run:
     """Play as ``edge-deeplab demo`` does, with the statistics on the screen."""
     governor = None if every_frame else Governor(1.0 / FPS)
+    segmenter = Segmenter(session)
     matting = Matting(
-        Segmenter(session).coarse, MatteSmoother(), lambda: 1 if governor is None else governor.plan.interval
+        segmenter.coarse,
+        MatteSmoother(),
+        lambda: 1 if governor is None else governor.plan.interval,
+        segmenter.shrunk,
     )
     pipeline = Pipeline(Loop(film, frames), matting, every_frame=every_frame, play_at=FPS)
     with Recorder(lambda path: VideoSink(path, FPS), FPS, in_real_time=True) as recorder:

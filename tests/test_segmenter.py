@@ -42,6 +42,14 @@ def test_a_view_is_as_good_as_a_copy(session: Session) -> None:
     np.testing.assert_array_equal(Segmenter(session)(view), Segmenter(session)(view.copy()))
 
 
+@pytest.mark.parametrize(("size", "halves"), [((400, 768), 2), ((385, 768), 0), ((192, 192), 1), ((180, 400), 0)])
+def test_the_shrunk_picture_has_the_same_matte(session: Session, size: tuple[int, int], halves: int) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    shrunk = Segmenter(session).shrunk(rgb)
+    assert shrunk.shape[:2] == (size[0] >> halves, size[1] >> halves)
+    np.testing.assert_array_equal(Segmenter(session).coarse(shrunk), Segmenter(session).coarse(rgb))
+
+
 class ThreeClasses:
     """A session by structure: channel i is i / 10."""
 

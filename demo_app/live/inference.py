@@ -33,16 +33,27 @@ class Matting:
         segment: frame -> probability of a person, float32, HxW of any size.
         smooth: what damps flicker, and fills in between.
         interval: says n, 1 or more, whenever it is asked; another thread may change it.
+        shrink: makes of a frame what both of them look at, such as :meth:`edge_deeplab.segmenter.Segmenter.shrunk`: a
+            step that both would take is taken once; None: they look at the frame.
     """
 
-    def __init__(self, segment: Callable[[Rgb], Alpha], smooth: Smoother, interval: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        segment: Callable[[Rgb], Alpha],
+        smooth: Smoother,
+        interval: Callable[[], int],
+        shrink: Callable[[Rgb], Rgb] | None = None,
+    ) -> None:
         self._segment = segment
         self._smooth = smooth
         self._interval = interval
+        self._shrink = shrink
         self._since = 0
 
     def __call__(self, frame: Rgb) -> tuple[Alpha, bool]:
         """One frame, RGB, uint8, HxWx3 -> (its matte, float32, 0..1; whether the network ran)."""
+        if self._shrink is not None:
+            frame = self._shrink(frame)
         self._since += 1
         if self._smooth.needs_mask or self._since >= self._interval():
             self._since = 0

@@ -68,7 +68,7 @@ class MatteSmoother:
         """
         if alpha.dtype != np.float32 or alpha.ndim != 2 or alpha.size == 0:
             raise ImageError(f"an alpha must be float32, HxW, and this one is {alpha.dtype} {alpha.shape}")
-        if not cv2.checkRange(alpha, True, minVal=0.0, maxVal=1.0 + 1e-6)[0]:
+        if not (alpha.min() >= 0.0 and alpha.max() <= 1.0 + 1e-6):  # written so that it catches NaN
             raise ImageError("an alpha must be within 0..1, and this one has other values or not-a-number")
         picture = flow_picture(frame)
         past = self._past

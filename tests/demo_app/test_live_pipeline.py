@@ -126,6 +126,16 @@ def test_between_the_masks_the_matte_is_carried_along() -> None:
     assert [matted.by_network for matted in taken] == [True, False, False] * 3
 
 
+def test_network_and_smoothing_look_at_the_shrunk_frame() -> None:
+    """The mattes are those of a film that was shrunk beforehand."""
+    frames = [np.random.default_rng(seed).integers(0, 256, (96, 128, 3), np.uint8) for seed in range(6)]
+    shrink, whole = Matting(bright, MatteSmoother(), lambda: 2, lambda frame: frame[::2, ::2]), matting(2)
+    for frame in frames:
+        (got, got_by_network), (expected, by_network) = shrink(frame), whole(frame[::2, ::2])
+        assert got_by_network == by_network
+        assert np.array_equal(got, expected)
+
+
 @pytest.mark.parametrize("every_frame", [True, False])
 def test_a_source_that_breaks_says_so_behind_its_last_frame(every_frame: bool) -> None:
     source = Frames(3, SourceError("camera 0 was unplugged"))
