@@ -120,8 +120,12 @@ def command(
         opened = open_source(source, size, fps, _warn)
         frames = opened.frames
         governor = None if every_frame else Governor(1.0 / frames.fps)
+        segmenter = Segmenter(session)
         matting = Matting(
-            Segmenter(session).coarse, MatteSmoother(), lambda: 1 if governor is None else governor.plan.interval
+            segmenter.coarse,
+            MatteSmoother(),
+            lambda: 1 if governor is None else governor.plan.interval,
+            segmenter.shrunk,
         )
         sinks = []
         if virtual_camera:

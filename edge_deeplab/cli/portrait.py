@@ -168,7 +168,7 @@ def _film(
         case _Mode.BLUR:
             effect = Mode.BLUR if behind.picture is None else Mode.PICTURE
     effects = Effects(behind.colour or CHROMA_GREEN, behind.picture)
-    matting = Matting(segmenter.coarse, MatteSmoother(), lambda: 1)
+    matting = Matting(segmenter.coarse, MatteSmoother(), lambda: 1, segmenter.shrunk)
     return run(film, matting, effects(effect, f_number, Quality.FULL).still)
 
 
