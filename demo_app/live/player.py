@@ -12,6 +12,7 @@ from demo_app.frame import Frame
 from demo_app.live.controls import Command, Controls
 from demo_app.live.display import Display
 from demo_app.live.effects import Effects
+from demo_app.live.garbage import settled_heap
 from demo_app.live.governor import PLANS, Governor, Plan, Quality
 from demo_app.live.mailbox import Ended
 from demo_app.live.overlay import Status
@@ -112,7 +113,8 @@ class Player:
         start = time.perf_counter()
         self._say("H: help", start)
         try:
-            self._loop(controls, stopped, math.inf if seconds is None else start + seconds)
+            with settled_heap():
+                self._loop(controls, stopped, math.inf if seconds is None else start + seconds)
         finally:
             self._seconds = time.perf_counter() - start
         recorded = self._recorder.stop()
