@@ -13,11 +13,13 @@ lamps keep their colour. (Gain per channel turns every warm lamp neon orange.)
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from demo_app.backdrops.planes import Halving, Pixel, in_rows
+from demo_app.backdrops.planes import Halving, Pixel, band_rows, in_rows, shrink
 from demo_app.linear_light import SRGB_TO_LINEAR
 
 # The darkest of the three channels decides: from ONSET on a pixel is taken for blown out, by the square of what it is
@@ -51,9 +53,13 @@ class Highlights:
     """
 
     def __init__(self, height: int, width: int, factor: int, radius: float) -> None:
-        self._shrink = Halving(1, height, width, np.uint8, factor)
-        self._excess = np.empty((1, height, width), np.uint8)
-        self._onset = np.full((height, width), ONSET, np.uint8)
+        halve = min(factor, 2)
+        rows, columns = math.ceil(height / halve), math.ceil(width / halve)
+        self._found = np.empty((1, rows, columns), np.uint8)
+        self._shrink: Halving[np.uint8] = Halving(1, rows, columns, np.uint8, max(1, factor // 2))
+        band = band_rows(height, width, halve=halve == 2)
+        self._excess = np.empty((1, band, width), np.uint8)
+        self._onset = np.full((band, width), ONSET, np.uint8)
 
         size = self._shrink.size
         self._reach = 2 * round(radius) + 1
@@ -63,9 +69,24 @@ class Highlights:
         self._times = np.empty((3, *size), np.float32)
         self._bright = np.empty((3, *size), np.uint16)
 
+    def look(self, rows: slice, planes: NDArray[np.uint8]) -> None:
+        """Find how blown out each pixel of a band is.
+
+        It is found at the frame's size, before any averaging: a lamp of few pixels that moves by one must not come and
+        go with the grid of the shrunk picture.
+
+        Args:
+            rows: of the band, at half the frame's size (or at its size, if nothing shrinks).
+            planes: of the band, uint8, 3xhxW.
+        """
+        excess = self._excess[:, : planes.shape[1]]
+        _least(planes, excess[0])
+        cv2.subtract(excess[0], self._onset[: planes.shape[1]], dst=excess[0])
+        cv2.multiply(excess[0], excess[0], dst=excess[0])
+        shrink(excess, self._found[:, rows])
+
     def __call__(
         self,
-        planes: NDArray[np.uint8],
         linear: NDArray[np.uint16],
         colour: NDArray[np.float32],
         weight: NDArray[np.float32],
@@ -73,14 +94,15 @@ class Highlights:
     ) -> None:
         """Add the highlights' extra weight to ``weight`` (float32, HxW) and their light to ``colour`` (float32, 3xHxW).
 
+        All bands of the frame have been looked at.
+
         Args:
-            planes: of the frame, uint8, (3, height, width).
             linear: the frame in linear light, shrunk, uint16, 3xHxW.
             colour: weight * linear.
             weight: how much background each pixel is, 0..1.
             subject: the subject, grown so that it covers what is its own, uint8, HxW, 0..255.
         """
-        (share,) = self._shrink(self._find(planes))
+        (share,) = self._shrink(self._found)
         cv2.LUT(subject, _CLEAR, dst=self._extra)
         cv2.multiply(share, self._extra, dst=self._extra, scale=1.0 / 255.0, dtype=cv2.CV_32F)
         cv2.boxFilter(self._extra, -1, (self._reach, self._reach), dst=self._crowd)
@@ -101,17 +123,6 @@ class Highlights:
         cv2.multiply(bright, times, dst=times, dtype=cv2.CV_32F)
         cv2.add(in_rows(colour), times, dst=in_rows(colour))
         cv2.add(weight, self._extra, dst=weight)
-
-    def _find(self, planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """How blown out each pixel is, 0..255, uint8, 1xHxW.
-
-        It is found at the frame's size, before any averaging: a lamp of few pixels that moves by one must not come and
-        go with the grid of the shrunk picture.
-        """
-        excess = _least(planes, self._excess[0])
-        cv2.subtract(excess, self._onset, dst=excess)
-        cv2.multiply(excess, excess, dst=excess)
-        return self._excess
 
 
 def _least(planes: NDArray[Pixel], out: NDArray[Pixel]) -> NDArray[Pixel]:

@@ -11,6 +11,7 @@ blur itself is the caller's, and so is whether highlights count more than their 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo_app.backdrops.highlights import Highlights
-from demo_app.backdrops.planes import Halving, in_rows
+from demo_app.backdrops.planes import Bands, Halving, in_rows, shrink
 from demo_app.linear_light import SRGB_TO_LINEAR, encode
 from edge_deeplab.image import Rgb
 
@@ -119,14 +120,16 @@ class NormalisedBlur:
     ) -> None:
         self._spread = spread
         self._highlights = highlights
-        self._planes = np.empty((3, height, width), np.uint8)
         # Halving before linear light costs 0.4 dB and saves three quarters of the largest table look-up.
-        self._coded = Halving(3, height, width, np.uint8, min(factor, 2))
-        self._linear = Halving(3, *self._coded.size, np.uint16, max(1, factor // 2))
+        halve = min(factor, 2)
+        self._bands = Bands(height, width, halve=halve == 2)
+        rows, columns = math.ceil(height / halve), math.ceil(width / halve)
+        self._coded = np.empty((3, rows, columns), np.uint8)
+        self._light = np.empty((3, rows, columns), np.uint16)
+        self._linear: Halving[np.uint16] = Halving(3, rows, columns, np.uint16, max(1, factor // 2))
         size = self._linear.size
         radius = max(1, round(_GROWTH * max(size)))
         self._grown = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-        self._light = np.empty((3, *self._coded.size), np.uint16)
         self._subject = np.empty(size, np.uint8)
         self._weights = np.empty((3, *size), np.float32)
         self._weighted = np.empty((4, *size), np.float32)  # red, green, blue, weight
@@ -154,8 +157,11 @@ class NormalisedBlur:
 
     def _blur(self, frame: Rgb, coverage: NDArray[np.uint8]) -> NDArray[np.uint16]:
         """The blurred planes in linear light, uint16, 0..65535, 3xHxW."""
-        cv2.split(frame, tuple(self._planes))
-        cv2.LUT(in_rows(self._coded(self._planes)), SRGB_TO_LINEAR, dst=in_rows(self._light))
+        for band, planes in self._bands(frame):
+            shrink(planes, self._coded[:, band])
+            if self._highlights is not None:
+                self._highlights.look(band, planes)
+        cv2.LUT(in_rows(self._coded), SRGB_TO_LINEAR, dst=in_rows(self._light))
         linear = self._linear(self._light)
         rows, columns = self._subject.shape
         cv2.resize(coverage, (columns, rows), dst=self._subject, interpolation=cv2.INTER_AREA)
@@ -165,7 +171,7 @@ class NormalisedBlur:
         self._weights[:] = weight
         cv2.multiply(in_rows(linear), in_rows(self._weights), dst=in_rows(colour), dtype=cv2.CV_32F)
         if self._highlights is not None:
-            self._highlights(self._planes, linear, colour, weight, self._subject)
+            self._highlights(linear, colour, weight, self._subject)
 
         for plane, out in zip(self._weighted, self._blurred, strict=True):
             self._spread(plane, out)
