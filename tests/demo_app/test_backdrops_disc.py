@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demo_app.aperture import disc_radius
-from demo_app.backdrops.disc import LIVE_SAMPLING, STILL_SAMPLING, DiscBlur
+from demo_app.aperture import disc_radius, gaussian_sigma
+from demo_app.backdrops.disc import LIVE_SAMPLING, STILL_SAMPLING, DiscBlur, kernel_of_variance
 from demo_app.backdrops.gaussian import GaussianBlur
 from demo_app.compositor import Compositor
 from demo_app.halo import Scene, synthetic_scene
@@ -81,6 +81,28 @@ def test_the_live_mode_is_within_40_db_of_the_still_mode(f_number: float) -> Non
         for sampling in SAMPLINGS
     )
     assert _psnr(live - still) >= 40.0
+
+
+@pytest.mark.parametrize("f_number", [1.4, 2.0, 4.0, 8.0])
+def test_the_fast_mode_is_within_39_db_of_the_gaussian_at_full_size(f_number: float) -> None:
+    frame = synthetic_scene(360, 640, seed=2).frame
+    light = cv2.GaussianBlur(SRGB_TO_LINEAR[frame].astype(np.float32), (0, 0), gaussian_sigma(f_number, 360, 640))
+    exact = encode(np.rint(light).astype(np.uint16), np.empty_like(frame))
+    fast = _stretched(GaussianBlur(f_number)(frame, np.zeros((16, 16), np.uint8)), 360, 640)
+    assert _psnr(fast.astype(int) - exact) >= 39.0
+
+
+@pytest.mark.parametrize("variance", [0.05, 0.2, 0.5, 0.51, 0.8, 2.0])
+def test_the_kernel_of_a_small_disc_has_its_variance_and_no_directions(variance: float) -> None:
+    kernel = kernel_of_variance(variance).astype(np.float64)
+    beside = np.arange(len(kernel)) - len(kernel) // 2
+    across, down = beside[None, :], beside[:, None]
+    assert kernel.min() >= 0.0
+    assert kernel.max() == kernel[len(kernel) // 2, len(kernel) // 2]
+    assert kernel.sum() == pytest.approx(1.0, abs=1e-6)
+    assert (kernel * across**2).sum() == pytest.approx(variance, rel=0.1)
+    # A function of the distance alone has x^4 three times x^2 y^2 in its mean.
+    assert (kernel * across**4).sum() == pytest.approx(3.0 * (kernel * across**2 * down**2).sum(), rel=0.3)
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=["live", "still"])
