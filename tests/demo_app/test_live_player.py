@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -238,3 +239,16 @@ def test_full_quality_is_another_picture_than_fast() -> None:
 def test_a_picture_is_a_mode_only_where_there_is_one() -> None:
     assert Mode.PICTURE not in Effects().modes
     assert Mode.PICTURE in Effects(picture=PictureBackdrop(np.zeros((2, 2, 3), np.uint8))).modes
+
+
+def test_while_it_plays_the_heap_is_left_alone(tmp_path: Path) -> None:
+    frozen = []
+
+    class Looking(NoDisplay):
+        def show(self, frame: Rgb, portrait: Rgb, alpha: Alpha, controls: Controls, status: Status) -> None:
+            frozen.append(gc.get_freeze_count())
+
+    with recorder_to() as recorder, every_frame(Room(2)) as pipeline:
+        player(pipeline, Looking(), recorder, tmp_path).play(Controls(), lambda: False)
+    assert min(frozen) > 0
+    assert gc.get_freeze_count() == 0
