@@ -87,6 +87,25 @@ def test_text_is_readable_over_white_and_over_black() -> None:
         assert (picture[len(panel.light) + 1 :] == below).all()
 
 
+def test_each_row_has_its_name_and_its_text_and_nothing_is_cut() -> None:
+    rows = [("hall", "a tall bottle"), ("ball", "table"), ("hall", "a tall bottle")]
+    panel = table_panel("", rows, size=20)
+    letters = panel.keep[:, :, 0] < 30
+    starts = np.flatnonzero(np.diff(letters.any(axis=1).astype(int)) == 1)
+    assert len(starts) == 3
+    step = starts[1] - starts[0]
+    assert np.array_equal(letters[starts[0] : starts[0] + step], letters[starts[2] : starts[2] + step])
+    for start, (_, text) in zip(starts, rows, strict=True):
+        columns = np.flatnonzero(letters[start : start + step].any(axis=0))
+        line = line_panel(text, size=20).keep[:, :, 0] < 30
+        assert np.diff(columns).max() > 20  # between the name and the text
+        width = np.ptp(np.flatnonzero(line.any(axis=0)))
+        assert columns[-1] - columns[np.argmax(np.diff(columns)) + 1] == width
+        assert columns[-1] < letters.shape[1] - 5
+    again = table_panel("", rows, size=20)
+    assert np.array_equal(again.light, panel.light)
+
+
 def test_a_panel_larger_than_the_picture_is_cut() -> None:
     picture = np.full((10, 12, 3), 255, np.uint8)
     line_panel("saved portrait-20250131-174500-1.png", size=16).lay_over(picture, right=True, bottom=True, margin=8)
