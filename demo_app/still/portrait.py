@@ -46,7 +46,7 @@ BAND_ROWS = 64
 
 @dataclass(frozen=True)
 class StillMatte:
-    """What is kept of one photo, by functions of its colours: its subject, or all the rest.
+    """The subject of one photo, by functions of the photo's colours.
 
     Attributes:
         found: whether there is a person.
@@ -60,12 +60,6 @@ class StillMatte:
     alpha: Alpha
     functions: NDArray[np.float32]
     shift: NDArray[np.float32]
-
-    def of_the_rest(self) -> StillMatte:
-        """The matte of everything but the subject: for privacy, where the background is kept."""
-        functions = -self.functions
-        functions[:, :, 3] += np.float32(1.0 / 255.0)
-        return StillMatte(self.found, 1.0 - self.alpha, functions, -self.shift)
 
 
 class StillPortrait:

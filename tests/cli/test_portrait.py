@@ -159,8 +159,8 @@ def test_a_colour_that_does_not_exist(refuses: Refuses, photo: Path, tmp_path: P
     assert "gren" in refuses(*words)
 
 
-# Parts of the bundled portrait: the face, and a corner of the background.
-FACE, CORNER = np.s_[60:150, 190:260], np.s_[:40, :40]
+# Parts of the bundled portrait: the face, the left edge of the hair, and a corner of the background.
+FACE, OUTLINE, CORNER = np.s_[60:150, 190:260], np.s_[50:110, 150:185], np.s_[:40, :40]
 
 
 @pytest.fixture
@@ -185,6 +185,7 @@ def test_privacy_keeps_the_background_and_hides_the_person(edge_deeplab: Run, po
     given, made = read_rgb(portrait), read_rgb(out)
     assert np.array_equal(made[CORNER], given[CORNER])
     assert _detail(made[FACE]) < 0.05 * _detail(given[FACE])
+    assert _detail(made[OUTLINE]) < 0.05 * _detail(given[OUTLINE])
 
 
 def test_a_cut_out_has_alpha_and_nothing_of_the_background(edge_deeplab: Run, portrait: Path) -> None:
