@@ -188,6 +188,14 @@ def test_privacy_keeps_the_background_and_hides_the_person(edge_deeplab: Run, po
     assert _detail(made[OUTLINE]) < 0.05 * _detail(given[OUTLINE])
 
 
+def test_privacy_of_nobody_says_that_nothing_is_hidden(edge_deeplab: Run, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48), (90, 120, 90)).save(tmp_path / "meadow.png")
+    done = edge_deeplab("portrait", tmp_path / "meadow.png", "-o", tmp_path / "out.png", "--mode", "privacy")
+    assert done.returncode == 0
+    assert "nothing is hidden" in done.stderr
+    assert np.array_equal(read_rgb(tmp_path / "out.png"), read_rgb(tmp_path / "meadow.png"))
+
+
 def test_a_cut_out_has_alpha_and_nothing_of_the_background(edge_deeplab: Run, portrait: Path) -> None:
     out = portrait.with_name("out.png")
     assert edge_deeplab("portrait", portrait, "-o", out, "--mode", "cut-out").returncode == 0

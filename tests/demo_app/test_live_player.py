@@ -238,3 +238,20 @@ def test_full_quality_is_another_picture_than_fast() -> None:
 def test_a_picture_is_a_mode_only_where_there_is_one() -> None:
     assert Mode.PICTURE not in Effects().modes
     assert Mode.PICTURE in Effects(picture=PictureBackdrop(np.zeros((2, 2, 3), np.uint8))).modes
+
+
+@QUALITIES
+def test_privacy_hides_as_strongly_at_any_f_number(quality: Quality) -> None:
+    weak, strong = (
+        Effects()(Mode.PRIVACY, f_number, quality).compose(SCENE.frame, SCENE.alpha).copy() for f_number in (16.0, 0.5)
+    )
+    assert np.array_equal(weak, strong)
+
+
+@QUALITIES
+def test_privacy_hides_a_rim_around_the_person(quality: Quality) -> None:
+    hidden = Effects()(Mode.PRIVACY, 2.0, quality).compose(SCENE.frame, SCENE.alpha)
+    rim = (cv2.dilate(SCENE.alpha, np.ones((5, 5))) > 0.0) & (SCENE.alpha == 0.0)
+    far = cv2.dilate(SCENE.alpha, np.ones((61, 61))) == 0.0
+    assert (hidden != SCENE.frame).any(axis=2)[rim].mean() > 0.95
+    assert np.array_equal(hidden[far], SCENE.frame[far])
