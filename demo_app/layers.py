@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import cv2
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from demo_app.matte import Alpha
 from demo_app.matte.cells import Cells
 from demo_app.matte.foreground import Decontaminator
-from demo_app.matte.live import LiveRefiner
+from demo_app.matte.live import LiveRefiner, Matte
 from demo_app.matte.tiles import Rectangle, partition
 from edge_deeplab.image import Rgb
 
@@ -84,59 +85,55 @@ class RefinedLayers:
         self._refiner = LiveRefiner(height, width)
         self._grid = self._refiner.grid
         self._decontaminator = Decontaminator(self._grid)
-        self._partly = np.zeros((self._grid.rows, self._grid.columns), np.bool_)
-        self._covered = self._grid.empty()
-        self.coverage = self.small = np.zeros((height, width), np.uint8)
+        self._matte: Matte | None = None
+        self.coverage = self.small = self._covered = np.zeros((height, width), np.uint8)
         self._full = np.empty((height, width), np.bool_)
         self._in_cells = self._grid.empty(3)
-        self._out = self._grid.cropped(self._in_cells)
+        self._out = np.empty((height, width, 3), np.uint8)
 
     def separate(self, frame: Rgb, alpha: Alpha) -> None:
-        matte = self._refiner(frame, alpha)
+        self._matte = matte = self._refiner(frame, alpha)
         self._decontaminator.learn(matte)
-        self._partly, self._covered = matte.partly, matte.in_cells
-        self.coverage = np.ascontiguousarray(matte.coverage)
+        self.coverage = self._grid.cropped_into(matte.in_cells, self._covered)
         self.small = cv2.convertScaleAbs(matte.given, alpha=255.0)  # type: ignore[assignment]
 
     def over(self, frame: Rgb, background: Rgb) -> Rgb:
-        stretch(background, self._out)
+        stretch(background, self._grid.cropped(self._in_cells))
         self._keep_subject(frame)
-        pixels = self._grid.whole(frame)
-        for cells in self._grid.batches(self._partly):
-            share, rest, subject = self._subject(pixels, cells)
+        for cells, share, rest, subject in self._edge():
             mixed = self._grid.gather(self._in_cells, cells)
             planes = cv2.split(mixed)
             for colour, plane in zip(subject, planes, strict=True):
                 mix(colour, share, plane, rest, colour)  # type: ignore[arg-type]
             cv2.merge(planes, dst=mixed)
             self._grid.put(mixed, cells, self._in_cells)
-        return np.ascontiguousarray(self._out)
+        return self._grid.cropped_into(self._in_cells, self._out)
 
     def alone(self, frame: Rgb) -> Rgb:
         self._in_cells.fill(0)
         self._keep_subject(frame)
-        pixels = self._grid.whole(frame)
-        for cells in self._grid.batches(self._partly):
-            share, _, subject = self._subject(pixels, cells)
+        for cells, share, _, subject in self._edge():
             colours: Rgb = cv2.merge(subject)  # type: ignore[assignment]
             colours[share == 0] = 0
             self._grid.put(colours, cells, self._in_cells)
-        return np.ascontiguousarray(self._out)
+        return self._grid.cropped_into(self._in_cells, self._out)
 
     def _keep_subject(self, frame: Rgb) -> None:
         """The frame where all is subject."""
         np.equal(self.coverage, 255, out=self._full)
-        cv2.copyTo(frame, self._full.view(np.uint8), dst=self._out)
+        cv2.copyTo(frame, self._full.view(np.uint8), dst=self._grid.cropped(self._in_cells))
 
-    def _subject(
-        self, pixels: Rgb, cells: Cells
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[NDArray[np.uint8]]]:
-        """Coverage and its complement, uint8, n x area, and the subject's red, green and blue alike, in some cells."""
-        share = self._grid.gather(self._covered, cells)
-        rest: NDArray[np.uint8] = cv2.bitwise_not(share)  # type: ignore[assignment]
-        subject: list[NDArray[np.uint8]] = list(cv2.split(self._grid.gather(pixels, cells)))  # type: ignore[arg-type]
-        self._decontaminator.remove(subject, rest, cells)
-        return share, rest, subject
+    def _edge(self) -> Iterator[tuple[Cells, NDArray[np.uint8], NDArray[np.uint8], list[NDArray[np.uint8]]]]:
+        """Cells at the edge; there coverage and complement, uint8, n x area, and the subject's red, green and blue."""
+        matte = self._matte
+        if matte is None:
+            return
+        for cells in self._grid.batches(matte.partly):
+            share = self._grid.gather(matte.in_cells, cells)
+            rest: NDArray[np.uint8] = cv2.bitwise_not(share)  # type: ignore[assignment]
+            planes: list[NDArray[np.uint8]] = list(cv2.split(self._grid.gather(matte.pixels, cells)))  # type: ignore[arg-type]
+            self._decontaminator.remove(planes, rest, cells)
+            yield cells, share, rest, planes
 
 
 def stretch(background: Rgb, out: Rgb) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -19,8 +18,6 @@ _BATCH = 65_536
 
 # OpenBLAS does products of up to so many multiplications in the calling thread, and wakes others for larger ones.
 _BLAS_ALONE = 2**18
-
-_T = TypeVar("_T", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -65,12 +62,25 @@ class Grid:
         """What lies within the pictures' size of one of whole cells; it has the same pixels in memory."""
         return picture[: self.height, : self.width]
 
-    def whole(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A picture continued to whole cells by its border, contiguous; itself where it is that already."""
-        below, right = self.rows * self.cell - self.height, self.columns * self.cell - self.width
-        if below or right:
-            return cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)  # type: ignore[return-value]
-        return np.ascontiguousarray(picture)
+    def cropped_into(self, picture: NDArray[np.uint8], out: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """As :meth:`cropped`, contiguous: the picture itself if it has that size, else ``out``, written over."""
+        if picture.shape == out.shape:
+            return picture
+        np.copyto(out, self.cropped(picture))
+        return out
+
+    def whole(self, picture: NDArray[np.uint8], out: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A picture continued to whole cells by its border, contiguous; itself where it is that already.
+
+        Args:
+            picture: uint8, HxW or HxWxC.
+            out: of :meth:`empty`: written and returned where the picture does not do.
+        """
+        if picture.shape == out.shape and picture.flags.c_contiguous:
+            return picture
+        below, right = out.shape[0] - self.height, out.shape[1] - self.width
+        cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE, dst=out)
+        return out
 
     def batches(self, marked: NDArray[np.bool_]) -> Iterator[Cells]:
         """The marked cells, bool, rows x columns, not too many at once."""
@@ -133,16 +143,12 @@ class CellMap:
         corner = cells.index + cells.index // self._columns * 2
         channels = len(self._values)
         around = self._values.reshape(channels, -1).take(corner[:, None] + self._around, axis=1)
-        stretched = fitted(self._stretched, channels, len(corner), self._weights.shape[1])
+        shape = channels, len(corner), self._weights.shape[1]
+        stretched = self._stretched[: shape[0] * shape[1] * shape[2]].reshape(shape)
         for start in range(0, len(corner), self._at_once):
             part = np.s_[:, start : start + self._at_once]
             np.matmul(around[part], self._weights, out=stretched[part])
         return stretched
-
-
-def fitted(buffer: NDArray[_T], *shape: int) -> NDArray[_T]:
-    """The beginning of a flat buffer as an array of a shape."""
-    return buffer[: int(np.prod(shape))].reshape(shape)
 
 
 def _bilinear(cell: int) -> NDArray[np.float32]:

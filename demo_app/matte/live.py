@@ -41,6 +41,7 @@ class Matte:
     Attributes:
         coverage: the subject, uint8, HxW of the frame; the next frame overwrites it.
         in_cells: the same memory as far as the last cells reach, to be gathered from.
+        pixels: the frame, RGB, uint8, as far as the last cells reach; may be overwritten by the next.
         evaluated: the cells whose coverage was found pixel by pixel, bool, rows x columns of cells; elsewhere it is
             certainly 0 or 255.
         partly: those of them that are neither all subject nor all background.
@@ -52,6 +53,7 @@ class Matte:
 
     coverage: NDArray[np.uint8]
     in_cells: NDArray[np.uint8]
+    pixels: Rgb
     evaluated: NDArray[np.bool_]
     partly: NDArray[np.bool_]
     colours: Planes
@@ -77,7 +79,7 @@ class LiveRefiner:
 
     def __init__(self, height: int, width: int) -> None:
         self.grid = live_grid(height, width)
-        self._in_cells = self.grid.empty()
+        self._in_cells, self._pixels = self.grid.empty(), self.grid.empty(3)
         self._functions = CellMap(self.grid, 4)
 
     def __call__(self, frame: Rgb, alpha: Alpha) -> Matte:
@@ -104,13 +106,23 @@ class LiveRefiner:
         for plane in found:
             plane *= gain
         found[3] -= gain * np.float32(_SURELY_OUT)
-        evaluated, partly = self._evaluate(frame, found)
+        pixels = self.grid.whole(frame, self._pixels)
+        evaluated, partly = self._evaluate(pixels, found)
 
         refined = found[3].copy()
         for slope, plane in zip(found[:3], colours, strict=True):
             refined += slope * plane
         np.clip(refined, 0.0, 1.0, out=refined)
-        return Matte(self.grid.cropped(self._in_cells), self._in_cells, evaluated, partly, colours, refined, guess)
+        return Matte(
+            coverage=self.grid.cropped(self._in_cells),
+            in_cells=self._in_cells,
+            pixels=pixels,
+            evaluated=evaluated,
+            partly=partly,
+            colours=colours,
+            alpha=refined,
+            given=guess,
+        )
 
     def _mean(self, alpha: Alpha) -> Alpha:
         """The mean alpha of each cell."""
@@ -122,7 +134,7 @@ class LiveRefiner:
             mean = shrink_by(resize_area(given, height, width), cell)
         return mean * np.float32(1.0 / 255.0)
 
-    def _evaluate(self, frame: Rgb, found: list[Alpha]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _evaluate(self, pixels: Rgb, found: list[Alpha]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Fill the coverage: each cell all in, all out, or pixel by pixel. Returned: the last ones, and the mixed."""
         # The cells beside a cell count too: they are looked at in the stretching.
         all_in, all_out = (cv2.erode(sure.view(np.uint8), _NEIGHBOURS).view(np.bool_) for sure in _certainty(found))
@@ -132,7 +144,6 @@ class LiveRefiner:
         grid.spread(all_in.view(np.uint8) * np.uint8(255), self._in_cells)
         # Colours go to 255 here, and so does the result.
         self._functions.fill((*found[:3], found[3] * np.float32(255.0)))
-        pixels = grid.whole(frame)
         for cells in grid.batches(evaluated):
             covered = self._affine(grid.gather(pixels, cells), cells)
             grid.put(covered, cells, self._in_cells)
