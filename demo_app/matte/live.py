@@ -26,6 +26,10 @@ _CELLS = 160
 # Window of the guided filter, in cells to each side.
 _RADIUS = 2
 
+# Colours are asked for this far beyond the functions' reach: by the filter's windows, and by the decontamination, which
+# takes means of four cells to each side and stretches them.
+_COLOUR_REACH = 6
+
 # A window's functions reach this far from the strip in which the network is uncertain; one cell for the stretching.
 _REACH = 2 * _RADIUS + 1
 
@@ -45,7 +49,7 @@ class Matte:
         evaluated: the cells whose coverage was found pixel by pixel, bool, rows x columns of cells; elsewhere it is
             certainly 0 or 255.
         partly: those of them that are neither all subject nor all background.
-        colours: the frame's mean colour in each cell: float32 planes, 0..1.
+        colours: the frame's mean colour in each cell near the edge, black elsewhere: float32 planes, 0..1.
         alpha: the subject in each cell, float32, 0..1.
         given: the alpha that came in, tightened, in each cell, float32, 0..1: for backdrops, which do not gain by the
             refined one (halo 0.3 dB less at shoulders, up to 0.9 dB less in hair).
@@ -61,11 +65,6 @@ class Matte:
     given: Alpha
 
 
-def live_grid(height: int, width: int) -> Grid:
-    """The cells that frames of a size are divided into."""
-    return Grid(height, width, max(1, -(-max(height, width) // _CELLS)))
-
-
 class LiveRefiner:
     """Pulls a matte's edge to the frame's edge by a colour guided filter, for frames of one size.
 
@@ -78,7 +77,7 @@ class LiveRefiner:
     """
 
     def __init__(self, height: int, width: int) -> None:
-        self.grid = live_grid(height, width)
+        self.grid = Grid(height, width, max(1, -(-max(height, width) // _CELLS)))
         self._in_cells, self._pixels = self.grid.empty(), self.grid.empty(3)
         self._functions = CellMap(self.grid, 4)
 
@@ -90,12 +89,11 @@ class LiveRefiner:
             alpha: the subject's probability or coverage, float32, 0..1, HxW of any size: it is stretched over the
                 frame, and tightened.
         """
-        small = shrink_by(frame, self.grid.cell)
-        colours = colour_planes(small)
-        guess = tighten(small, self._mean(alpha))
+        guess = tighten(frame, self._mean(alpha))
+        colours = colour_planes(self._shrunk(frame, _around(guess, _REACH + _COLOUR_REACH)))
 
         found = [np.zeros_like(guess), np.zeros_like(guess), np.zeros_like(guess), guess.copy()]
-        box = _around(guess)
+        box = _around(guess, _REACH + _RADIUS)  # and the windows there are whole
         if box is not None:
             red, green, blue = (np.ascontiguousarray(plane[box]) for plane in colours)
             for plane, part in zip(
@@ -123,6 +121,15 @@ class LiveRefiner:
             alpha=refined,
             given=guess,
         )
+
+    def _shrunk(self, frame: Rgb, box: Rectangle | None) -> Rgb:
+        """The mean colour of each cell in a box of them, RGB, uint8, rows x columns x 3; black elsewhere."""
+        cell = self.grid.cell
+        small = np.zeros((self.grid.rows, self.grid.columns, 3), np.uint8)
+        if box is not None:
+            rows, columns = (slice(part.start * cell, part.stop * cell) for part in box)
+            small[box] = shrink_by(frame[rows, columns], cell)
+        return small
 
     def _mean(self, alpha: Alpha) -> Alpha:
         """The mean alpha of each cell."""
@@ -174,12 +181,11 @@ _CERTAIN = 0.25 / 255
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
-def _around(guess: Alpha) -> Rectangle | None:
-    """The cells that the functions of uncertain ones reach; None: there are none."""
+def _around(guess: Alpha, reach: int) -> Rectangle | None:
+    """The box of the uncertain cells and of ``reach`` more to each side; None: there are none."""
     left, top, columns, rows = cv2.boundingRect(((guess > 0.0) & (guess < 1.0)).view(np.uint8))
     if columns == 0:
         return None
-    reach = _REACH + _RADIUS  # and the windows there are whole
     return np.s_[max(0, top - reach) : top + rows + reach, max(0, left - reach) : left + columns + reach]
 
 
