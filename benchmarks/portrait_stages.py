@@ -26,13 +26,15 @@ from rich.table import Table
 from demo_app.aperture import DEFAULT_F_NUMBER, gaussian_sigma
 from demo_app.backdrops.disc import DiscBlur
 from demo_app.backdrops.gaussian import GaussianBlur
-from demo_app.compositor import MIX_TILE, Compositor, mix
+from demo_app.compositor import Compositor
 from demo_app.halo import Scene, halo_psnr, plain_portrait, synthetic_scene
+from demo_app.layers import MIX_TILE, RefinedLayers, StretchedLayers, stretch
+from demo_app.matte.cells import shrink_by
 from demo_app.matte.foreground import Decontaminator
 from demo_app.matte.guided_filter import coefficients
 from demo_app.matte.live import LiveRefiner
 from demo_app.matte.tighten import tighten
-from demo_app.matte.tiles import Rectangle, partition, shrink_by
+from demo_app.matte.tiles import partition
 from edge_deeplab.image import resize_area
 
 HEIGHT, WIDTH, NETWORK = 720, 1280, 256
@@ -52,28 +54,15 @@ def stages(scene: Scene) -> tuple[dict[str, Callable[[], object]], dict[str, flo
     alpha = tighten(frame, network_alpha(scene))
     refiner = LiveRefiner(HEIGHT, WIDTH)
     matte = refiner(frame, alpha)
-    coverage = matte.coverage.copy()
-    inside, edge = partition(coverage, MIX_TILE)
     small: NDArray[np.uint8] = cv2.convertScaleAbs(matte.given, alpha=255.0)  # type: ignore[assignment]
-    decontaminator = Decontaminator(*refiner.grid, refiner.cell, (MIX_TILE, WIDTH))
-    decontaminator.learn(matte)
+    tight: NDArray[np.uint8] = cv2.convertScaleAbs(alpha, alpha=255.0)  # type: ignore[assignment]
+    decontaminator = Decontaminator(refiner.grid)
     gaussian, disc = GaussianBlur(), DiscBlur()
     blurred = gaussian(frame, small).copy()
     out, plain = np.empty_like(frame), np.empty_like(frame)
-    shares, rests = (
-        [cv2.cvtColor(c[rectangle], cv2.COLOR_GRAY2RGB) for rectangle in edge] for c in (coverage, 255 - coverage)
-    )
-    colours = [np.ascontiguousarray(frame[rectangle]) for rectangle in edge]
-
-    def decontaminate() -> None:
-        for rectangle, rest, colour in zip(edge, rests, colours, strict=True):
-            decontaminator.remove(frame, rectangle, rest, colour)  # type: ignore[arg-type]
-
-    def mix_tiles() -> None:
-        for rectangle in inside:
-            out[rectangle] = frame[rectangle]
-        for rectangle, share, rest, colour in zip(edge, shares, rests, colours, strict=True):
-            mix(colour, share, out[rectangle], rest)  # type: ignore[arg-type]
+    refined, stretched = RefinedLayers(HEIGHT, WIDTH), StretchedLayers(HEIGHT, WIDTH)
+    refined.separate(frame, alpha)
+    stretched.separate(frame, alpha)
 
     full, full_gaussian = Compositor(), Compositor(GaussianBlur())
     fast = Compositor(GaussianBlur(), refine=False)
@@ -81,29 +70,24 @@ def stages(scene: Scene) -> tuple[dict[str, Callable[[], object]], dict[str, flo
         PLAIN: lambda: cv2.GaussianBlur(frame, (0, 0), SIGMA, dst=plain),
         f"frame to {NETWORK}x{NETWORK}": lambda: resize_area(frame, NETWORK, NETWORK),
         "matte, tightened": lambda: tighten(frame, alpha),
-        "refinement: frame to cells": lambda: shrink_by(frame, refiner.cell),
+        "refinement: frame to cells": lambda: shrink_by(frame, refiner.grid.cell),
         "refinement: coefficients, all cells": lambda: coefficients(matte.colours, matte.given, 2),
-        "refinement, whole, with the affine strips": lambda: refiner(frame, alpha),
+        "refinement, whole, with the affine cells": lambda: refiner(frame, alpha),
         "decontamination: colours of both sides": lambda: decontaminator.learn(matte),
-        "decontamination: at the edge": decontaminate,
         "backdrop: Gaussian": lambda: gaussian(frame, small),
         "backdrop: disc": lambda: disc(frame, small),
-        "backdrop stretched": lambda: cv2.resize(blurred, (WIDTH, HEIGHT), dst=out, interpolation=cv2.INTER_CUBIC),
-        "mix: find the tiles": lambda: partition(coverage, MIX_TILE),
-        "mix: inside and edge": mix_tiles,
+        "backdrop stretched": lambda: stretch(blurred, out),
+        "over it: stretched, decontaminated, mixed": lambda: refined.over(frame, blurred),
+        "fast: find the tiles": lambda: partition(tight, MIX_TILE, HEIGHT, WIDTH),
+        "fast: alpha stretched, with the tiles": lambda: stretched.separate(frame, alpha),
+        "fast: over it: stretched, mixed": lambda: stretched.over(frame, blurred),
         "compositor, full: refined, disc": lambda: full(frame, alpha),
         "compositor, refined, Gaussian": lambda: full_gaussian(frame, alpha),
         "compositor, fast: not refined, Gaussian": lambda: fast(frame, alpha),
     }
-    partly = float(np.mean((coverage > 0) & (coverage < 255)))
-    return work, {"evaluated": share_of(matte.strip), "mixed": share_of(edge), "partly covered": partly}
-
-
-def share_of(rectangles: list[Rectangle]) -> float:
-    """Pixels in rectangles as a share of the frame."""
-    return sum((rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in rectangles) / (
-        HEIGHT * WIDTH
-    )
+    partly = float(np.mean((refined.coverage > 0) & (refined.coverage < 255)))
+    shares = {"evaluated": float(matte.evaluated.mean()), "mixed": float(matte.partly.mean()), "partly covered": partly}
+    return work, shares
 
 
 def median_ms(work: dict[str, Callable[[], object]], runs: int) -> dict[str, float]:

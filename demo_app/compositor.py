@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from demo_app.backdrops.backdrop import Backdrop
 from demo_app.backdrops.disc import DiscBlur
+from demo_app.layers import Layers, RefinedLayers, StretchedLayers
 from demo_app.matte import Alpha
-from demo_app.matte.foreground import Decontaminator
-from demo_app.matte.live import LiveRefiner
-from demo_app.matte.tiles import Rectangle, partition
 from edge_deeplab.errors import ImageError
 from edge_deeplab.image import Rgb
 
 # An alpha may leave 0..1 by what float32 arithmetic rounds.
 _ROUNDING = 1e-3
-
-MIX_TILE = 32
-"""Pixels a side of the tiles that are mixed: smaller ones leave more out and cost more calls."""
 
 
 class Compositor:
@@ -40,7 +34,7 @@ class Compositor:
         self._backdrop = DiscBlur() if backdrop is None else backdrop
         self._refine = refine
         self._hide_subject = hide_subject
-        self._layers: _Layers | None = None
+        self._layers: Layers | None = None
 
     def __call__(self, frame: Rgb, alpha: Alpha) -> Rgb:
         """Compose one frame.
@@ -78,27 +72,13 @@ class Compositor:
         """
         return np.zeros((0, 0), np.uint8) if self._layers is None else self._layers.coverage
 
-    def _prepare(self, frame: Rgb, alpha: Alpha) -> _Layers:
+    def _prepare(self, frame: Rgb, alpha: Alpha) -> Layers:
         _check(frame, alpha)
         if self._layers is None or self._layers.coverage.shape != frame.shape[:2]:
-            self._layers = _Layers(*frame.shape[:2], refine=self._refine)
+            self._layers = (RefinedLayers if self._refine else StretchedLayers)(*frame.shape[:2])
         # What is kept is the subject of all that follows.
         self._layers.separate(frame, np.subtract(1.0, alpha, dtype=np.float32) if self._hide_subject else alpha)
         return self._layers
-
-
-def mix(subject: Rgb, share: NDArray[np.uint8], background: Rgb, rest: NDArray[np.uint8]) -> None:
-    """background <- share * subject + rest * background, in 8-bit arithmetic; uint8, HxWx3 all four.
-
-    Args:
-        subject: RGB; overwritten by its part of the mixture.
-        share: the coverage, three times; 255 is all subject, to the bit.
-        background: RGB; overwritten by the mixture.
-        rest: 255 - coverage, three times.
-    """
-    cv2.multiply(subject, share, dst=subject, scale=1.0 / 255.0)
-    cv2.multiply(background, rest, dst=background, scale=1.0 / 255.0)
-    cv2.add(background, subject, dst=background)
 
 
 def _check(frame: Rgb, alpha: Alpha) -> None:
@@ -109,78 +89,3 @@ def _check(frame: Rgb, alpha: Alpha) -> None:
     low, high = float(alpha.min()), float(alpha.max())
     if not (low >= -_ROUNDING and high <= 1.0 + _ROUNDING):  # written so that it catches NaN
         raise ImageError(f"an alpha must be within 0..1, and this one goes from {low:g} to {high:g}: see what made it")
-
-
-class _Layers:
-    """A frame taken apart, and put together again: the buffers for frames of one size.
-
-    Attributes:
-        coverage: what is kept, uint8, HxW of the frame.
-        small: the same at a smaller size and not refined, for backdrops.
-    """
-
-    def __init__(self, height: int, width: int, *, refine: bool) -> None:
-        self.coverage: NDArray[np.uint8] = np.empty((height, width), np.uint8)
-        self.small: NDArray[np.uint8] = self.coverage
-        self._out = np.empty((height, width, 3), np.uint8)
-        self._inside: list[Rectangle] = []
-        self._edge: list[Rectangle] = []
-        largest = min(height, MIX_TILE), width
-        self._share, self._rest, self._part = np.empty((3, largest[0] * width * 3), np.uint8)
-        self._refiner = LiveRefiner(height, width) if refine else None
-        self._decontaminator: Decontaminator | None = None
-        if self._refiner is not None:
-            self._decontaminator = Decontaminator(*self._refiner.grid, self._refiner.cell, largest)
-
-    def separate(self, frame: Rgb, alpha: Alpha) -> None:
-        """Find the coverage, and which rectangles are all subject and which are its edge."""
-        if self._refiner is not None and self._decontaminator is not None:
-            matte = self._refiner(frame, alpha)
-            self._decontaminator.learn(matte)
-            self.coverage = matte.coverage
-            self.small = cv2.convertScaleAbs(matte.given, alpha=255.0)  # type: ignore[assignment]
-        else:
-            self.small = cv2.convertScaleAbs(alpha, alpha=255.0)  # type: ignore[assignment]
-            height, width = self.coverage.shape
-            cv2.resize(self.small, (width, height), dst=self.coverage, interpolation=cv2.INTER_LINEAR)
-        self._inside, self._edge = partition(self.coverage, MIX_TILE)
-
-    def over(self, frame: Rgb, background: Rgb) -> Rgb:
-        """coverage * subject + (1 - coverage) * background, in 8-bit arithmetic; the background is stretched."""
-        height, width = self.coverage.shape
-        out = self._out
-        # Bicubic: stretched bilinearly, a bright spot shows the grid of the small picture.
-        cv2.resize(background, (width, height), dst=out, interpolation=cv2.INTER_CUBIC)
-        for rectangle in self._inside:
-            out[rectangle] = frame[rectangle]
-        for rectangle in self._edge:
-            share, rest, subject = self._subject(frame, rectangle)
-            mix(subject, share, out[rectangle], rest)
-        return out
-
-    def alone(self, frame: Rgb) -> Rgb:
-        """The subject's colours, 0 outside of it."""
-        out = self._out
-        out.fill(0)
-        for rectangle in self._inside:
-            out[rectangle] = frame[rectangle]
-        for rectangle in self._edge:
-            subject = self._subject(frame, rectangle)[2]
-            subject[self.coverage[rectangle] == 0] = 0
-            out[rectangle] = subject
-        return out
-
-    def _subject(self, frame: Rgb, rectangle: Rectangle) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Rgb]:
-        """Coverage and its complement, three times each, and the subject's colour, uint8, hxwx3, in one rectangle."""
-        covered = self.coverage[rectangle]
-        shape = (*covered.shape, 3)
-        share, rest, subject = (
-            buffer[: covered.size * 3].reshape(shape) for buffer in (self._share, self._rest, self._part)
-        )
-        cv2.cvtColor(covered, cv2.COLOR_GRAY2RGB, dst=share)
-        cv2.bitwise_not(share, dst=rest)
-        if self._decontaminator is None:
-            np.copyto(subject, frame[rectangle])
-        else:
-            self._decontaminator.remove(frame, rectangle, rest, subject)
-        return share, rest, subject

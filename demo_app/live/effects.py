@@ -18,6 +18,7 @@ from demo_app.frame import Frame
 from demo_app.live.controls import Mode
 from demo_app.live.governor import Quality
 from demo_app.matte import Alpha
+from demo_app.matte.conceal import conceal
 from demo_app.matte.tighten import tighten
 from edge_deeplab.image import Rgb
 
@@ -34,12 +35,14 @@ class Effect:
     Args:
         backdrop: what is behind the subject, or in privacy in place of it.
         mode: what is done.
-        refine: pull the matte's edge to the frame's, and clean the colours there.
+        refine: pull the matte's edge to the frame's, and clean the colours there; never in privacy, which hides more
+            than the person.
     """
 
     def __init__(self, backdrop: Backdrop, mode: Mode, *, refine: bool) -> None:
-        self._compositor = Compositor(backdrop, refine=refine, hide_subject=mode is Mode.PRIVACY)
-        self._refine = refine
+        self._hides = mode is Mode.PRIVACY
+        self._refine = refine and not self._hides
+        self._compositor = Compositor(backdrop, refine=self._refine, hide_subject=self._hides)
         self._cuts_out = mode is Mode.CUT_OUT
 
     def compose(self, frame: Rgb, alpha: Alpha) -> Rgb:
@@ -54,6 +57,8 @@ class Effect:
         return replace(frame, rgb=colours, alpha=coverage)
 
     def _prepared(self, frame: Rgb, alpha: Alpha) -> Alpha:
+        if self._hides:
+            return conceal(alpha)
         return alpha if self._refine else tighten(frame, alpha)
 
 

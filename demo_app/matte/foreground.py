@@ -13,15 +13,16 @@ same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from demo_app.matte import Alpha
+from demo_app.matte.cells import CellMap, Cells, Grid
 from demo_app.matte.guided_filter import box_mean
 from demo_app.matte.live import Matte
-from demo_app.matte.tiles import CellMap, Rectangle
-from edge_deeplab.image import Rgb
 
 # Cells to each side over which colours are averaged: true alpha, hair: 2 leaves twice the error of 5, 8 no less than 5.
 # At smooth shoulders fewer are better.
@@ -35,48 +36,43 @@ class Decontaminator:
     """Moves edge colours from the mixture to the subject, for frames of one size.
 
     Args:
-        rows: of cells of the matte.
-        columns: of cells.
-        cell: pixels a side of a cell.
-        largest: rows and columns of the largest rectangle that is asked for.
+        grid: the matte's cells.
     """
 
-    def __init__(self, rows: int, columns: int, cell: int, largest: tuple[int, int]) -> None:
-        self._difference = CellMap(rows, columns, cell, 3, largest)
-        self._shift = np.empty(largest[0] * largest[1] * 3, np.float32)
+    def __init__(self, grid: Grid) -> None:
+        self._difference = CellMap(grid, 3)
 
     def learn(self, matte: Matte) -> None:
         """Take the local colours of subject and background from a frame's matte."""
-        planes = [colour_difference(plane, matte.alpha, _RADIUS) for plane in matte.colours]
-        self._difference.fill(cv2.merge(planes))  # type: ignore[arg-type]
+        self._difference.fill(colour_differences(matte.colours, matte.alpha, _RADIUS))
 
-    def remove(self, frame: Rgb, rectangle: Rectangle, background: NDArray[np.uint8], out: Rgb) -> None:
-        """Write the subject's colour in one rectangle.
+    def remove(self, planes: Sequence[NDArray[np.uint8]], background: NDArray[np.uint8], cells: Cells) -> None:
+        """Leave the subject's colour in some cells of the last matte's frame.
 
         Args:
-            frame: RGB, uint8, HxWx3, of the last matte.
-            rectangle: where.
-            background: 255 - coverage there, three times: uint8, hxwx3. Where it is 0, the colour is the frame's.
-            out: RGB, uint8, hxwx3.
+            planes: red, green and blue, uint8, n x area each; overwritten.
+            background: 255 - coverage, uint8, n x area. Where it is 0, the colour stays the frame's.
+            cells: which they are.
         """
-        shift = self._shift[: out.size].reshape(out.shape)
-        # Colours of the planes are in 0..1 and shares in 0..255: their product is a shift in code values.
-        cv2.multiply(background, self._difference.stretched(rectangle), dst=shift, dtype=cv2.CV_32F)
-        cv2.add(frame[rectangle], shift, dst=out, dtype=cv2.CV_8U)  # rounded and clipped
+        for plane, shift in zip(planes, self._difference.stretched(cells), strict=True):
+            # Colours of the planes are in 0..1 and shares in 0..255: their product is a shift in code values.
+            np.multiply(shift, background, out=shift)
+            cv2.add(plane, shift, dst=plane, dtype=cv2.CV_8U)  # rounded and clipped
 
 
-def colour_difference(plane: Alpha, alpha: Alpha, radius: int) -> Alpha:
-    """Mean colour of the subject less that of the background around every cell, float32, HxW, -1..1.
+def colour_differences(planes: Sequence[Alpha], alpha: Alpha, radius: int) -> list[Alpha]:
+    """Mean colour of the subject less that of the background around every pixel, float32, HxW, -1..1, by channel.
 
     Args:
-        plane: one channel of the picture's colours, float32, HxW, 0..1.
+        planes: the channels of the picture, float32, HxW, 0..1.
         alpha: the subject, float32, HxW, 0..1.
-        radius: cells to each side over which it is averaged.
+        radius: pixels to each side over which it is averaged.
     """
+    # With s = share, and e and m the means of the colour and of what the subject has of it, the two sides' colours are
+    # F = (m + least e) / (s + least) and B = (e - m + least e) / (1 - s + least). Sorted by m and e, their difference
+    # has factors that all channels share.
     share = box_mean(alpha, radius)
-    every = box_mean(plane, radius)
-    subject = box_mean(plane * alpha, radius)
-    foreground = (subject + _LEAST * every) / (share + _LEAST)
-    background = (every * (1.0 + _LEAST) - subject) / (1.0 + _LEAST - share)
-    difference: Alpha = foreground - background
-    return difference
+    of_subject, of_background = 1.0 / (share + _LEAST), 1.0 / (1.0 + _LEAST - share)
+    by_part = of_subject + of_background
+    by_whole = of_subject * np.float32(_LEAST) - of_background * np.float32(1.0 + _LEAST)
+    return [box_mean(plane * alpha, radius) * by_part + box_mean(plane, radius) * by_whole for plane in planes]

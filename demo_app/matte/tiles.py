@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,107 +37,44 @@ def bridged(tiles: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return marked
 
 
-def shrink_by(picture: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """The mean of every square of ``factor`` pixels, exactly aligned; squares that the border cuts count what is there.
+def partition(
+    coverage: NDArray[np.uint8], side: int, height: int, width: int
+) -> tuple[list[Rectangle], list[Rectangle]]:
+    """Split a picture into tiles that are all subject, all background, or may be partly one of them.
 
     Args:
-        picture: uint8, HxW or HxWxC.
-        factor: pixels a side of a square, at least 1.
-
-    Returns:
-        uint8, ceil(H / factor) x ceil(W / factor) (xC), rounded at every halving.
-    """
-    height, width = picture.shape[:2]
-    rows, columns = height // factor, width // factor
-    small = np.empty((-(-height // factor), -(-width // factor), *picture.shape[2:]), np.uint8)
-    down, across = rows * factor, columns * factor
-    if rows and columns:
-        small[:rows, :columns] = _whole_squares(picture[:down, :across], factor)
-    for part, out in (
-        (picture[down:, :across], small[rows:, :columns]),
-        (picture[:down, across:], small[:rows, columns:]),
-        (picture[down:, across:], small[rows:, columns:]),
-    ):
-        if out.size:
-            cv2.resize(part, out.shape[1::-1], dst=out, interpolation=cv2.INTER_AREA)
-    return small
-
-
-def _whole_squares(picture: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Halves as long as they fit into the squares (they are vectorised), the rest at once."""
-    while factor > 1:
-        step = 2 if factor % 2 == 0 else factor
-        size = picture.shape[1] // step, picture.shape[0] // step
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-        factor //= step
-    return picture
-
-
-class CellMap:
-    """Values on a grid of square cells, to be stretched over rectangles of the picture as if over all of it at once.
-
-    Args:
-        rows: of cells.
-        columns: of cells.
-        cell: pixels a side of a cell.
-        channels: values a cell.
-        largest: rows and columns of the largest rectangle.
-    """
-
-    def __init__(self, rows: int, columns: int, cell: int, channels: int, largest: tuple[int, int]) -> None:
-        self._cell = cell
-        self._cells = np.empty((rows + 2, columns + 2, channels), np.float32)
-        # A rectangle that is not aligned touches a cell more than fits into it, and there is the margin.
-        space = (largest[0] + 4 * cell) * (largest[1] + 4 * cell) * channels
-        self._stretched = np.empty(space, np.float32)
-
-    def fill(self, values: NDArray[np.float32]) -> None:
-        """Take over values, float32, rows x columns x channels."""
-        # A margin of one cell, which bilinear stretching looks at.
-        cv2.copyMakeBorder(values, 1, 1, 1, 1, cv2.BORDER_REPLICATE, dst=self._cells)
-
-    def stretched(self, rectangle: Rectangle) -> NDArray[np.float32]:
-        """The values at the pixels of a rectangle, bilinear, HxWxchannels; the next call overwrites them."""
-        cell = self._cell
-        band, span = rectangle
-        top, left = band.start // cell, span.start // cell
-        source = self._cells[top : -(-band.stop // cell) + 2, left : -(-span.stop // cell) + 2]
-        rows, columns, channels = source.shape[0] * cell, source.shape[1] * cell, source.shape[2]
-        stretched = self._stretched[: rows * columns * channels].reshape(rows, columns, channels)
-        cv2.resize(source, (columns, rows), dst=stretched, interpolation=cv2.INTER_LINEAR)
-        y, x = band.start - (top - 1) * cell, span.start - (left - 1) * cell
-        return stretched[y : y + band.stop - band.start, x : x + span.stop - span.start]
-
-
-def partition(coverage: NDArray[np.uint8], side: int) -> tuple[list[Rectangle], list[Rectangle]]:
-    """Split a coverage into tiles that are all subject, all background, or partly one of them.
-
-    Args:
-        coverage: uint8, HxW.
+        coverage: uint8, of any size: it is stretched bilinearly over the picture. A small one is faster looked through
+            than its stretched copy.
         side: of a tile, in pixels.
+        height: rows of the picture.
+        width: columns of the picture.
 
     Returns:
         The rectangles that are all subject (255 everywhere), and those that are neither that nor all background.
     """
-    height, width = coverage.shape
-    inside = of_tiles(coverage, side, np.minimum) == 255
-    partial = (of_tiles(coverage, side, np.maximum) > 0) & ~inside
+    rows = _looked_at(height, side, coverage.shape[0])
+    columns = _looked_at(width, side, coverage.shape[1])
+    # Lines first, then columns as lines: numpy is fast at whole lines.
+    lowest, highest = (
+        of.reduce(
+            np.ascontiguousarray(of.reduce(coverage.take(rows, axis=0), axis=1).T).take(columns, axis=0), axis=1
+        ).T
+        for of in (np.minimum, np.maximum)
+    )
+    inside = lowest == 255
+    partial = (highest > 0) & ~inside
     return list(runs(inside, side, height, width)), list(runs(bridged(partial), side, height, width))
 
 
-def of_tiles(values: NDArray[np.uint8], side: int, of: np.ufunc) -> NDArray[np.uint8]:
-    """The least or the largest value of each tile.
-
-    Args:
-        values: uint8, HxW.
-        side: of a tile; those at the right and lower border may be smaller.
-        of: np.minimum or np.maximum.
-    """
-    height, width = values.shape
-    whole = height // side
-    # numpy reduces whole rows of bytes in vectors, but not by reduceat along the first axis: 30 times slower.
-    bands = [of.reduce(values[: whole * side].reshape(whole, side, width), axis=1)]
-    if height % side:
-        bands.append(of.reduce(values[whole * side :], axis=0, keepdims=True))
-    result: NDArray[np.uint8] = of.reduceat(np.concatenate(bands), np.arange(0, width, side), axis=1)
-    return result
+@lru_cache(maxsize=8)
+def _looked_at(pixels: int, side: int, given: int) -> NDArray[np.intp]:
+    """What the pixels of each tile look at along one axis, when ``given`` values are stretched: intp, tiles x some."""
+    first = np.arange(0, pixels, side)
+    last = np.minimum(first + side, pixels) - 1
+    # Half-pixel centres; the resize may round a place a little, and look one further.
+    least, most = (
+        np.floor((place + 0.5) * given / pixels - 0.5 + slack).astype(np.intp)
+        for place, slack in ((first, -0.01), (last, 1.01))
+    )
+    looked_at: NDArray[np.intp] = np.clip(least[:, None] + np.arange((most - least).max() + 1), 0, given - 1)
+    return looked_at

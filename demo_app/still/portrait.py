@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo_app.matte import Alpha
-from demo_app.matte.foreground import colour_difference
+from demo_app.matte.foreground import colour_differences
 from demo_app.matte.guided_filter import coefficients, colour_planes
 from demo_app.matte.tighten import tighten
 from demo_app.still.background import Background, OutOfFocus
@@ -46,7 +46,7 @@ BAND_ROWS = 64
 
 @dataclass(frozen=True)
 class StillMatte:
-    """What is kept of one photo, by functions of its colours: its subject, or all the rest.
+    """The subject of one photo, by functions of the photo's colours.
 
     Attributes:
         found: whether there is a person.
@@ -60,12 +60,6 @@ class StillMatte:
     alpha: Alpha
     functions: NDArray[np.float32]
     shift: NDArray[np.float32]
-
-    def of_the_rest(self) -> StillMatte:
-        """The matte of everything but the subject: for privacy, where the background is kept."""
-        functions = -self.functions
-        functions[:, :, 3] += np.float32(1.0 / 255.0)
-        return StillMatte(self.found, 1.0 - self.alpha, functions, -self.shift)
 
 
 class StillPortrait:
@@ -113,7 +107,7 @@ class StillPortrait:
         gain = np.float32(1.0 / (_SURELY_IN - _SURELY_OUT) / 255.0)
         functions = np.stack([plane * gain for plane in slopes_and_offset], axis=2)
         alpha = _evaluated(functions, small)
-        shift = [colour_difference(plane, alpha, _COLOUR_RADIUS) * np.float32(255.0) for plane in guide]
+        shift = [plane * np.float32(255.0) for plane in colour_differences(guide, alpha, _COLOUR_RADIUS)]
         return StillMatte(seen.found, alpha, functions, cv2.merge(shift))  # type: ignore[arg-type]
 
     def compose(self, photo: Rgb, matte: StillMatte) -> Rgb:

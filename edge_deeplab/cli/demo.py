@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from demo_app.live.controls import Controls, Mode
+from edge_deeplab.cli.effect_options import Background, effect_options, open_background
 from edge_deeplab.cli.model_options import foreign_model_options, open_model
 
 if TYPE_CHECKING:
@@ -37,14 +38,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
     type=click.Choice([mode.value for mode in Mode]),
     help="What is done with the picture: blur, if there is no --background.",
 )
-@click.option(
-    "--f-number",
-    type=click.FloatRange(min=0.5, max=64.0),
-    default=2.0,
-    show_default=True,
-    help="Strength of the blur, as on a lens: 1 is strong, 16 next to nothing.",
-)
-@click.option("--background", metavar="COLOUR|FILE", help="A colour (green, #00ff00), a picture or a video.")
+@effect_options
 @click.option("--size", type=_Size(), help="Of a camera, the scene or raw frames: 1280x720.")
 @click.option("--fps", type=click.FloatRange(min=1.0, max=240.0), help="Frames a second of such a source.")
 @click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="Record to this .mp4 from the start.")
@@ -115,7 +109,7 @@ def command(
     cv2.setNumThreads(1)  # each of the demo's threads has a core's worth of work
     path = model or shipped_model()
     with ExitStack() as stack:
-        effects, first_mode = _effects(stack, background, mode)
+        effects, first_mode = _effects(open_background(stack, background), mode)
         session = stack.enter_context(open_model(path, threads=threads, overrides=overrides))
         opened = open_source(source, size, fps, _warn)
         frames = opened.frames
@@ -177,24 +171,17 @@ def _warn(line: str) -> None:
     click.echo(f"edge-deeplab: {line}", err=True)
 
 
-def _effects(stack: ExitStack, background: str | None, mode: str | None) -> tuple[Effects, Mode]:
+def _effects(background: Background, mode: str | None) -> tuple[Effects, Mode]:
     """The effects with the background that was given, and the mode to begin with."""
-    from demo_app.backdrops.colour import parse_colour
-    from demo_app.backdrops.film import FilmBackdrop
-    from demo_app.backdrops.picture import PictureBackdrop
-    from demo_app.live.effects import Effects
-    from edge_deeplab.image import IMAGE_SUFFIXES, read_rgb
+    from demo_app.live.effects import CHROMA_GREEN, Effects
 
-    if background is None:
-        if mode == Mode.PICTURE.value:
-            raise click.UsageError("--mode picture needs a --background.")
-        return Effects(), Mode(mode or Mode.BLUR)
-    path = Path(background)
-    if not path.suffix and not path.exists():
-        return Effects(parse_colour(background)), Mode(mode or Mode.COLOUR)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return Effects(picture=PictureBackdrop(read_rgb(path))), Mode(mode or Mode.PICTURE)
-    return Effects(picture=stack.enter_context(FilmBackdrop(path))), Mode(mode or Mode.PICTURE)
+    if background.picture is not None:
+        first = Mode.PICTURE
+    elif mode == Mode.PICTURE.value:
+        raise click.UsageError("--mode picture needs a --background.")
+    else:
+        first = Mode.BLUR if background.colour is None else Mode.COLOUR
+    return Effects(background.colour or CHROMA_GREEN, background.picture), first if mode is None else Mode(mode)
 
 
 def _summary(source: str, report: Report) -> str:

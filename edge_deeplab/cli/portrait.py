@@ -75,7 +75,8 @@ def command(
 
     Photos keep their EXIF, colour profile and resolution, videos their sound where ffmpeg is installed. Ctrl-C ends a
     video; what was written until then is a playable file. A photo of a folder that cannot be read is named and left
-    out, and the exit status is 1. Privacy always blurs as by f/0.5.
+    out, and the exit status is 1. Privacy always blurs as by f/0.5, and a rim around the
+    person.
     """
     kind, chosen = _kind(source, output), _Mode(mode)
     if background is not None and chosen is not _Mode.BLUR:
@@ -130,9 +131,8 @@ def _photos(
     photos: Source, segmenter: Segmenter, mode: _Mode, f_number: float, behind: Background
 ) -> Generator[Frame, None, None]:
     """Photos at full quality."""
-    from demo_app.aperture import PRIVACY_F_NUMBER
     from demo_app.still.background import AsItIs, OutOfFocus
-    from demo_app.still.photos import cut_outs, portraits
+    from demo_app.still.photos import cut_outs, hidden, portraits
     from demo_app.still.portrait import StillPortrait
 
     backdrop = behind.backdrop
@@ -141,8 +141,7 @@ def _photos(
             background = OutOfFocus(f_number) if backdrop is None else AsItIs(backdrop)
             return portraits(photos, StillPortrait(segmenter.coarse, background), _note)
         case _Mode.PRIVACY:
-            portrait = StillPortrait(segmenter.coarse, OutOfFocus(PRIVACY_F_NUMBER))
-            return portraits(photos, portrait, _note, hide_subject=True)
+            return hidden(photos, segmenter.coarse, _note)
         case _Mode.CUT_OUT:
             return cut_outs(photos, StillPortrait(segmenter.coarse), _note)
 

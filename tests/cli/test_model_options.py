@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -70,6 +71,24 @@ def test_what_makes_no_sense_is_a_usage_error(
 ) -> None:
     line = refuses("portrait", photo, "-o", tmp_path / "out.png", "--model", foreign, *words, status=2)
     assert message in line
+
+
+@pytest.mark.parametrize(("told", "low", "high"), [((), 0.5, 0.7), (("--background-index", "0"), 0.0, 0.2)])
+def test_evaluate_heeds_it_too(
+    edge_deeplab: Run, photo: Path, foreign: Path, tmp_path: Path, told: tuple[str, ...], low: float, high: float
+) -> None:
+    """A mask of the photo's middle, some of which is the person; told the opposite, the model finds the rest."""
+    for folder in ("images", "masks"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    shutil.copy(photo, tmp_path / "data" / "images" / "a.png")
+    mask = np.zeros((400, 300), np.uint8)
+    mask[20:, 80:220] = 255
+    Image.fromarray(mask).save(tmp_path / "data" / "masks" / "a.png")
+    done = edge_deeplab("evaluate", foreign, "--data", tmp_path / "data", "--out", tmp_path / "out", *told)
+    assert done.returncode == 0, done.stderr
+    assert "somebody.tflite takes RGB" in done.stderr
+    score = json.loads((tmp_path / "out" / "evaluation.json").read_text())["total"]["person_iou"]
+    assert low < score < high
 
 
 def test_a_class_that_is_not_there(refuses: Refuses, photo: Path, foreign: Path, tmp_path: Path) -> None:

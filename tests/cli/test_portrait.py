@@ -159,8 +159,8 @@ def test_a_colour_that_does_not_exist(refuses: Refuses, photo: Path, tmp_path: P
     assert "gren" in refuses(*words)
 
 
-# Parts of the bundled portrait: the face, and a corner of the background.
-FACE, CORNER = np.s_[60:150, 190:260], np.s_[:40, :40]
+# Parts of the bundled portrait: the face, the left edge of the hair, and a corner of the background.
+FACE, OUTLINE, CORNER = np.s_[60:150, 190:260], np.s_[50:110, 150:185], np.s_[:40, :40]
 
 
 @pytest.fixture
@@ -185,6 +185,15 @@ def test_privacy_keeps_the_background_and_hides_the_person(edge_deeplab: Run, po
     given, made = read_rgb(portrait), read_rgb(out)
     assert np.array_equal(made[CORNER], given[CORNER])
     assert _detail(made[FACE]) < 0.05 * _detail(given[FACE])
+    assert _detail(made[OUTLINE]) < 0.05 * _detail(given[OUTLINE])
+
+
+def test_privacy_of_nobody_says_that_nothing_is_hidden(edge_deeplab: Run, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48), (90, 120, 90)).save(tmp_path / "meadow.png")
+    done = edge_deeplab("portrait", tmp_path / "meadow.png", "-o", tmp_path / "out.png", "--mode", "privacy")
+    assert done.returncode == 0
+    assert "nothing is hidden" in done.stderr
+    assert np.array_equal(read_rgb(tmp_path / "out.png"), read_rgb(tmp_path / "meadow.png"))
 
 
 def test_a_cut_out_has_alpha_and_nothing_of_the_background(edge_deeplab: Run, portrait: Path) -> None:
@@ -214,16 +223,42 @@ def test_the_cut_out_of_a_video_is_numbered_pictures(edge_deeplab: Run, film: Pa
         assert (image.mode, image.size) == ("RGBA", (120, 160))
 
 
-@pytest.mark.parametrize("words", [("--mode", "privacy"), ("--background", "green"), ("--background", "photo.png")])
-def test_every_frame_of_a_video_in_another_mode(
-    edge_deeplab: Run, film: Path, photo: Path, small_checkpoint: Path, words: tuple[str, str]
-) -> None:
-    option, value = words
-    value = str(photo) if value == "photo.png" else value
+# Parts of the film that are wall, and suit, from the first frame to the last.
+WALL, SUIT = np.s_[2:14, 2:10], np.s_[110:140, 60:90]
+
+
+def first_and_last(path: Path) -> list[np.ndarray]:
+    """RGB."""
+    capture = cv2.VideoCapture(str(path))
+    read = []
+    while (found := capture.read())[0]:
+        read.append(cv2.cvtColor(found[1], cv2.COLOR_BGR2RGB))
+    assert len(read) == 30
+    return [read[0], read[-1]]
+
+
+def test_every_frame_of_a_video_before_a_colour(edge_deeplab: Run, film: Path) -> None:
     out = film.with_name("out.mp4")
-    done = edge_deeplab("portrait", film, "-o", out, "--model", small_checkpoint, option, value)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert frame_count(out) == 30
+    assert edge_deeplab("portrait", film, "-o", out, "--background", "#00ff00").returncode == 0
+    for given, made in zip(first_and_last(film), first_and_last(out), strict=True):
+        assert np.abs(made[WALL] - (0.0, 255.0, 0.0)).mean() < 12.0
+        assert np.abs(made[SUIT].astype(float) - given[SUIT]).mean() < 12.0
+
+
+def test_every_frame_of_a_video_before_a_picture(edge_deeplab: Run, film: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30), (0, 0, 250)).save(tmp_path / "sea.png")
+    out = film.with_name("out.mp4")
+    assert edge_deeplab("portrait", film, "-o", out, "--background", tmp_path / "sea.png").returncode == 0
+    for made in first_and_last(out):
+        assert np.abs(made[WALL] - (0.0, 0.0, 250.0)).mean() < 12.0
+
+
+def test_every_frame_of_a_video_in_privacy(edge_deeplab: Run, film: Path) -> None:
+    out = film.with_name("out.mp4")
+    assert edge_deeplab("portrait", film, "-o", out, "--mode", "privacy").returncode == 0
+    for given, made in zip(first_and_last(film), first_and_last(out), strict=True):
+        assert _detail(made[SUIT]) < 0.1 * _detail(given[SUIT])
+        assert np.abs(made[WALL].astype(float) - given[WALL]).mean() < 12.0
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg, which adds a film's sound, is not installed")

@@ -252,3 +252,20 @@ def test_while_it_plays_the_heap_is_left_alone(tmp_path: Path) -> None:
         player(pipeline, Looking(), recorder, tmp_path).play(Controls(), lambda: False)
     assert min(frozen) > 0
     assert gc.get_freeze_count() == 0
+
+
+@QUALITIES
+def test_privacy_hides_as_strongly_at_any_f_number(quality: Quality) -> None:
+    weak, strong = (
+        Effects()(Mode.PRIVACY, f_number, quality).compose(SCENE.frame, SCENE.alpha).copy() for f_number in (16.0, 0.5)
+    )
+    assert np.array_equal(weak, strong)
+
+
+@QUALITIES
+def test_privacy_hides_a_rim_around_the_person(quality: Quality) -> None:
+    hidden = Effects()(Mode.PRIVACY, 2.0, quality).compose(SCENE.frame, SCENE.alpha)
+    rim = (cv2.dilate(SCENE.alpha, np.ones((5, 5))) > 0.0) & (SCENE.alpha == 0.0)
+    far = cv2.dilate(SCENE.alpha, np.ones((61, 61))) == 0.0
+    assert (hidden != SCENE.frame).any(axis=2)[rim].mean() > 0.95
+    assert np.array_equal(hidden[far], SCENE.frame[far])

@@ -179,6 +179,20 @@ def test_shifted_by_a_tile_the_picture_gives_the_shifted_matte() -> None:
         assert np.array_equal(there[:, :-shift], here[:, shift:])
 
 
+def test_an_edge_far_away_changes_nothing_here(hair: _Truth) -> None:
+    """Cells near the edges alone are looked at, and they are enough: another edge has more of them looked at."""
+    # Colours of the background matter too: the decontamination takes the means of many cells.
+    head = (slice(60, 520), slice(380, 900))
+    seen = hair.seen()
+    also = seen.copy()
+    also[:8, :8] = also[-8:, -8:] = 0.5
+    alone, rgb = Compositor(), {}
+    for name, alpha in (("head", seen), ("head and corners", also)):
+        colours, coverage = alone.cut_out(hair.frame, alpha)
+        rgb[name] = np.dstack([colours, coverage])[head].astype(int)
+    assert np.abs(rgb["head"] - rgb["head and corners"]).max() <= 1
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     height=st.integers(1, 90),
