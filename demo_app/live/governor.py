@@ -6,8 +6,8 @@ long the stages take: where all cores are busy, a stage's time is mostly waiting
 governor predicts from the stages how long a frame would take under every plan, and takes the best one that fits the
 budget. Latency needs no rule of its own: where no frame waits for a slower stage, it is the sum of the stages' times.
 
-What it cannot measure under the plan in force it remembers from the last time,
-as a ratio, so that a machine that became faster is believed.
+What it cannot measure under the plan in force it remembers from the last time, as a ratio, so that a machine that
+became faster is believed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 CORES = 2
-"""Processors that the demo counts on: what runs on its three threads shares them."""
+"""Processors that are counted on where nobody says how many there are: what runs on three threads shares them."""
 
 
 class Quality(Enum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import ExitStack
 from pathlib import Path
@@ -88,7 +89,7 @@ def command(
     import cv2
 
     from demo_app.live.display import NoDisplay
-    from demo_app.live.governor import Governor
+    from demo_app.live.governor import CORES, Governor
     from demo_app.live.inference import Matting
     from demo_app.live.pipeline import Pipeline
     from demo_app.live.player import Player
@@ -113,7 +114,7 @@ def command(
         session = stack.enter_context(open_model(path, threads=threads, overrides=overrides))
         opened = open_source(source, size, fps, _warn)
         frames = opened.frames
-        governor = None if every_frame else Governor(1.0 / frames.fps)
+        governor = None if every_frame else Governor(1.0 / frames.fps, cores=os.cpu_count() or CORES)
         segmenter = Segmenter(session)
         matting = Matting(
             segmenter.coarse,
