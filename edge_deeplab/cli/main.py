@@ -29,7 +29,7 @@ COMMANDS = {
     "sensitivity": "Show which layers of a checkpoint int8 hurts, and what to do about it.",
     "parity": "Run the same images through several model files and compare.",
     "release": "Write a folder with every file of a checkpoint, proof and checksums, or refuse.",
-    "portrait": "Blur the background of a photo, a folder, a video or a camera.",
+    "portrait": "Blur or replace the background of photos and videos.",
     "demo": "Show a camera or a film as a live portrait, in a window.",
 }
 
