@@ -63,6 +63,16 @@ def test_every_frame_is_shown_and_the_same_input_gives_the_same_frames(
     assert made[0] == made[1]
 
 
+def test_every_frame_of_a_film_that_is_faster_than_the_machine(edge_deeplab: Run, tmp_path: Path) -> None:
+    path = tmp_path / "fast.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 240.0, (640, 480))
+    for shade in range(60):
+        writer.write(np.full((480, 640, 3), shade, np.uint8))
+    writer.release()
+    done = edge_deeplab("demo", path, "--no-window", "--every-frame")
+    assert "60 frames shown, 0 of 60 dropped" in done.stdout
+
+
 def test_live_frames_are_shown_or_counted_as_dropped(edge_deeplab: Run, film: Path, tmp_path: Path) -> None:
     done = edge_deeplab("demo", film, "--no-window", "--stats-json", tmp_path / "figures.json")
     assert done.returncode == 0
