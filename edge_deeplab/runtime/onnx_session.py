@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_deeplab.errors import MissingExtraError, ModelFileError
+from edge_deeplab.runtime.closing import ClosedOnExit
 from edge_deeplab.runtime.contract import check_pixels, check_probabilities, class_names, plural_threads, thread_count
 
 PROVIDERS = ["CPUExecutionProvider"]
@@ -55,7 +55,7 @@ def image_tensor(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return pixels.transpose(2, 0, 1)[None].astype(np.float32, order="C") / np.float32(255)
 
 
-class OnnxSession:
+class OnnxSession(ClosedOnExit):
     """A .onnx file with one NCHW float input and one NCHW float output as a
     :class:`~edge_deeplab.runtime.session.Session`.
     """
@@ -91,14 +91,6 @@ class OnnxSession:
     def close(self) -> None:
         """Free onnxruntime's session."""
         self._session = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _image(path: Path, side: str, values: Sequence[Any], *, channels: int | None) -> tuple[str, tuple[int, int, int]]:

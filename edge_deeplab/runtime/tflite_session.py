@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_deeplab.errors import ModelFileError
+from edge_deeplab.runtime.closing import ClosedOnExit
 from edge_deeplab.runtime.contract import check_pixels, check_probabilities, class_names, plural_threads, thread_count
 from edge_deeplab.runtime.litert import LITERT, delegation, open_interpreter
 from edge_deeplab.runtime.native_log import without_info_lines
@@ -24,7 +24,7 @@ _INTEGERS = (np.uint8, np.int8)
 _RANGE_SLACK = 0.1
 
 
-class TfliteSession:
+class TfliteSession(ClosedOnExit):
     """A .tflite file with one NHWC image in and one NHWC map out as a
     :class:`~edge_deeplab.runtime.session.Session`; float32, uint8 or int8 on either side.
 
@@ -77,14 +77,6 @@ class TfliteSession:
     def close(self) -> None:
         """Free the interpreter and its arena."""
         self._interpreter = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 @dataclass(frozen=True)

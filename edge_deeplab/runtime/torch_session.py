@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import torch
@@ -12,10 +10,11 @@ from numpy.typing import NDArray
 
 from edge_deeplab.models.deeplab import Deployed
 from edge_deeplab.models.loading import load_network
+from edge_deeplab.runtime.closing import ClosedOnExit
 from edge_deeplab.runtime.contract import check_pixels, plural_threads
 
 
-class TorchSession:
+class TorchSession(ClosedOnExit):
     """A checkpoint (.safetensors) as a :class:`~edge_deeplab.runtime.session.Session`."""
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
@@ -46,11 +45,3 @@ class TorchSession:
 
     def close(self) -> None:
         """Nothing is held."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_deeplab import __version__
 from edge_deeplab.errors import ModelFileError
+from edge_deeplab.runtime.closing import ClosedOnExit
 from edge_deeplab.runtime.contract import check_pixels, class_names
 from edge_deeplab.runtime.coreml.executor import Executor
 from edge_deeplab.runtime.coreml.interface import read_input, read_output
@@ -19,7 +18,7 @@ from edge_deeplab.runtime.coreml.package import load_model, model_file
 from edge_deeplab.runtime.coreml.program import read_program
 
 
-class CoremlReferenceSession:
+class CoremlReferenceSession(ClosedOnExit):
     """A .mlpackage with an ML Program as a :class:`~edge_deeplab.runtime.session.Session`, without Apple's runtime.
 
     It shows what the file says, not what a phone makes of it: see docs/coreml-executor.md. Matrix products run on as
@@ -77,11 +76,3 @@ class CoremlReferenceSession:
     def close(self) -> None:
         """Free the weights."""
         self._executor = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

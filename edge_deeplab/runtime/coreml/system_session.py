@@ -7,14 +7,15 @@ import platform
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import Any, Self
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from edge_deeplab.errors import MissingExtraError, ModelFileError
+from edge_deeplab.runtime.closing import ClosedOnExit
 from edge_deeplab.runtime.contract import check_pixels, class_names
 from edge_deeplab.runtime.coreml.compute_units import ComputeUnits
 from edge_deeplab.runtime.coreml.interface import read_input, read_output
@@ -22,7 +23,7 @@ from edge_deeplab.runtime.coreml.package import load_model, model_file
 from edge_deeplab.runtime.native_log import without_standard_error
 
 
-class CoremlSession:
+class CoremlSession(ClosedOnExit):
     """A .mlpackage as a :class:`~edge_deeplab.runtime.session.Session`, executed by Core ML."""
 
     def __init__(
@@ -68,14 +69,6 @@ class CoremlSession:
     def close(self) -> None:
         """Free the compiled model."""
         self._model = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _import_coremltools(path: Path) -> ModuleType:

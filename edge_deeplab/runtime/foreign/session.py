@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_deeplab.errors import ModelFileError
+from edge_deeplab.runtime.closing import ClosedOnExit
 from edge_deeplab.runtime.contract import check_pixels, check_probabilities, thread_count
 from edge_deeplab.runtime.foreign.adaptation import OutputKind, Overrides
 from edge_deeplab.runtime.foreign.decoding import encode, input_table, person_probability
@@ -22,7 +21,7 @@ from edge_deeplab.spec import PERSON
 FOREIGN_SUFFIXES = (".tflite", ".onnx")
 
 
-class ForeignSession:
+class ForeignSession(ClosedOnExit):
     """Somebody's segmentation model as a :class:`~edge_deeplab.runtime.session.Session` with the class "person".
 
     Attributes:
@@ -84,14 +83,6 @@ class ForeignSession:
     def close(self) -> None:
         """Free the runtime and its memory."""
         self._engine = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _open(path: Path, threads: int) -> tuple[Engine, Hints]:
