@@ -153,6 +153,12 @@ def _rounded(values: Any) -> Any:
     return round(values, 6) if isinstance(values, float) else values
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -163,9 +169,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--model", type=Path, action="append", help="ours, the first of which is drawn; the shipped one"
     )
-    parser.add_argument("--limit", type=int, help="photos of each source at most, for a quick look")
+    parser.add_argument("--limit", type=_positive, help="photos of each source at most, for a quick look")
     parser.add_argument("--frames", type=Path, help="a folder with frames/ and masks/")
-    parser.add_argument("--threads", type=int, help="threads of the runtimes")
+    parser.add_argument("--threads", type=_positive, help="threads of the runtimes")
     parser.add_argument("--json", type=Path, help="write the numbers here too")
     parser.add_argument("--sheet", type=Path, help="draw the first model's worst photos here")
     try:

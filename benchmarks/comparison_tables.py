@@ -86,11 +86,10 @@ def _robustness(results: Sequence[Result]) -> Table:
 
 
 def _film(results: Sequence[Result]) -> Table:
-    films = {result.contestant.name: result.film for result in results if result.film}
-    frames = next(iter(films.values())).frames
-    table = _table(f"On {frames} frames, each for itself (dtSSD and flicker in 1e-3, at 256x256)")
+    films = [(result.contestant.name, result.film) for result in results if result.film]
+    table = _table(f"On {films[0][1].frames} frames, each for itself (dtSSD and flicker in 1e-3, at 256x256)")
     number_columns(table, "person\nIoU", "dtSSD", "flicker")
-    for name, film in films.items():
+    for name, film in films:
         flicker = "-" if film.flicker is None else f"{1000 * film.flicker:.2f}"
         table.add_row(name, _decimals(film.person_iou), f"{1000 * film.dt_ssd:.1f}", flicker)
     return table
@@ -98,7 +97,8 @@ def _film(results: Sequence[Result]) -> Table:
 
 def _table(title: str) -> Table:
     table = plain_table(title, "model")
-    table.columns[0].no_wrap = True  # the numbers beside it take a known width
+    table.columns[0].no_wrap = True
+    table.collapse_padding = True  # room for names of 20 letters in 80 columns
     return table
 
 

@@ -10,9 +10,17 @@ from typing import Any
 from edge_deeplab.errors import ModelFileError, SpecError
 from edge_deeplab.runtime.foreign.adaptation import InputRange, OutputKind, Overrides
 
-_KEYS = frozenset(
-    {"name", "file", "input_range", "input_mean", "input_deviation", "bgr", "person", "background", "output"}
-)
+_KEYS: dict[str, type] = {
+    "name": str,
+    "file": str,
+    "input_range": list,
+    "input_mean": list,
+    "input_deviation": list,
+    "bgr": bool,
+    "person": int,
+    "background": int,
+    "output": str,
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,8 @@ def read_peers(path: Path, folder: Path) -> list[Contestant]:
         entries = tomllib.loads(path.read_text(encoding="utf-8")).get("peer", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SpecError(f"the list of peers {path} cannot be read: {error}") from error
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+        raise SpecError(f"the list of peers {path} names none: begin each with [[peer]]")
     peers = [_peer(entry, path, folder) for entry in entries]
     if len({peer.name for peer in peers}) < len(peers):
         raise SpecError(f"two peers of {path} have one name: rename one of them")
@@ -55,10 +65,13 @@ def read_peers(path: Path, folder: Path) -> list[Contestant]:
 
 
 def _peer(entry: dict[str, Any], path: Path, folder: Path) -> Contestant:
-    unknown = sorted(set(entry) - _KEYS)
+    unknown = sorted(set(entry) - set(_KEYS))
     if unknown or not {"name", "file"} <= set(entry):
         wrong = f"the unknown key {unknown[0]!r}" if unknown else "no name or no file"
-        raise SpecError(f"a peer of {path} has {wrong}: it may have {', '.join(sorted(_KEYS))}")
+        raise SpecError(f"a peer of {path} has {wrong}: it may have {', '.join(_KEYS)}")
+    mistaken = next((key for key, value in entry.items() if not isinstance(value, _KEYS[key])), None)
+    if mistaken is not None:
+        raise SpecError(f"{mistaken} = {entry[mistaken]!r} of a peer of {path} must be {_KEYS[mistaken].__name__}")
     try:
         overrides = Overrides(
             input_range=_input_range(entry),
