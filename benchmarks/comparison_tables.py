@@ -16,6 +16,8 @@ from edge_deeplab.evaluation.film import FilmScores
 from edge_deeplab.evaluation.scores import Scores, by_size
 from edge_deeplab.terminal import number_columns, plain_table
 
+_SOURCES_A_TABLE = 5  # in 80 columns
+
 
 @dataclass(frozen=True)
 class Result:
@@ -40,24 +42,39 @@ class Result:
 
 def comparison_tables(results: Sequence[Result]) -> Group:
     """All tables, and below them how each model is fed."""
-    tables: list[Table | Text] = [_sources(results), _sizes(results), _robustness(results)]
+    tables: list[Table | Text] = [*_sources(results), _total(results), _sizes(results), _robustness(results)]
     if any(result.film for result in results):
         tables.append(_film(results))
     return Group(*tables, *(_feeding(result) for result in results))
 
 
-def _sources(results: Sequence[Result]) -> Table:
-    table = _table("Person IoU by source; boundary F and false person over all photos")
-    first = results[0].clean
-    positive = [source for source, scores in first.sources.items() if scores.person_iou is not None]
-    number_columns(table, *(f"{source}\n{first.sources[source].images}" for source in positive))
-    number_columns(table, f"all\n{first.total.images - first.total.negatives}", "bound.\nF")
-    number_columns(table, f"false\nperson\n{first.total.negatives} neg.")
+def _sources(results: Sequence[Result]) -> list[Table]:
+    first = results[0].clean.sources
+    positive = [source for source, scores in first.items() if scores.person_iou is not None]
+    return [
+        _source_table(results, positive[start : start + _SOURCES_A_TABLE])
+        for start in range(0, len(positive), _SOURCES_A_TABLE)
+    ]
+
+
+def _source_table(results: Sequence[Result], sources: Sequence[str]) -> Table:
+    table = _table("Person IoU by source")
+    number_columns(table, *(f"{source}\n{results[0].clean.sources[source].images}" for source in sources))
     for result in results:
-        total, sources = result.clean.total, result.clean.sources
+        scores = [result.clean.sources[source].person_iou for source in sources]
+        table.add_row(result.contestant.name, *map(_decimals, scores))
+    return table
+
+
+def _total(results: Sequence[Result]) -> Table:
+    first = results[0].clean.total
+    table = _table("Over all photos")
+    number_columns(table, f"person IoU\n{first.images - first.negatives}", "boundary F\n")
+    number_columns(table, f"false person\n{first.negatives} negatives")
+    for result in results:
+        total = result.clean.total
         false_person = "-" if total.false_person is None else f"{total.false_person:.2%}"
-        values = [*(sources[source].person_iou for source in positive), total.person_iou, total.boundary_f]
-        table.add_row(result.contestant.name, *map(_decimals, values), false_person)
+        table.add_row(result.contestant.name, _decimals(total.person_iou), _decimals(total.boundary_f), false_person)
     return table
 
 
@@ -87,8 +104,9 @@ def _robustness(results: Sequence[Result]) -> Table:
 
 def _film(results: Sequence[Result]) -> Table:
     films = [(result.contestant.name, result.film) for result in results if result.film]
-    table = _table(f"On {films[0][1].frames} frames, each for itself (dtSSD and flicker in 1e-3, at 256x256)")
-    number_columns(table, "person\nIoU", "dtSSD", "flicker")
+    table = _table(f"A film of {films[0][1].frames} frames")
+    table.caption = "dtSSD and flicker of the mattes at 256x256, each frame for itself"
+    number_columns(table, "person\nIoU", "dtSSD\n1e-3", "flicker\n1e-3")
     for name, film in films:
         flicker = "-" if film.flicker is None else f"{1000 * film.flicker:.2f}"
         table.add_row(name, _decimals(film.person_iou), f"{1000 * film.dt_ssd:.1f}", flicker)
@@ -97,7 +115,6 @@ def _film(results: Sequence[Result]) -> Table:
 
 def _table(title: str) -> Table:
     table = plain_table(title, "model")
-    table.columns[0].no_wrap = True
     table.collapse_padding = True  # room for names of 20 letters in 80 columns
     return table
 

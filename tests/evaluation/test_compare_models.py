@@ -105,7 +105,7 @@ def test_a_copy_without_a_sidecar_gets_the_scores_of_the_shipped_file(
     assert f"{expected.sources['studio'].person_iou:.3f}" in printed
     assert "takes BGR" in " ".join(printed.split())
     # Eighty columns are enough: no name is broken and no number cut.
-    assert printed.count("\n fed wrongly, 20 long ") == 4  # tables
+    assert printed.count("\n fed wrongly, 20 long ") == 5  # tables
     assert "…" not in printed
 
 

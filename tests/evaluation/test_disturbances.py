@@ -119,13 +119,15 @@ class TestStrength:
 
     def test_low_light_is_dark_by_what_it_says_and_noisier_the_less_light_there_is(self) -> None:
         grey = np.full((200, 200, 3), 186, np.uint8)  # half the linear light
-        half, quarter = (
+        more, less = (
             low_light(grey, self.mask[:200, :200], random(), light=light, brightened=0.25 / light)[0]
             for light in (1 / 4, 1 / 16)
         )
-        for dark in (half, quarter):
+        for dark in (more, less):
             assert (dark / 255.0).mean() ** 2.2 == pytest.approx(0.25 / 2, rel=0.02)
-        assert quarter.std() > 1.8 * half.std()  # photons: the root of 4, and the readout
+        # Of n electrons (half of the light's 5000) and the readout: sqrt(n + 16), brightened to the same.
+        expected = 4 * np.sqrt(2500 / 16 + 16) / np.sqrt(2500 / 4 + 16)
+        assert less.std() / more.std() == pytest.approx(expected, rel=0.03)
 
     def test_blur_is_the_same_for_a_photo_of_twice_the_size(self) -> None:
         def width_of_the_edge(side: int) -> int:
