@@ -70,7 +70,7 @@ def _total(results: Sequence[Result]) -> Table:
     first = results[0].clean.total
     table = _table("Over all photos")
     number_columns(table, f"person IoU\n{first.images - first.negatives}", "boundary F\n")
-    number_columns(table, f"false person\n{first.negatives} negatives")
+    number_columns(table, f"false person\nnegatives: {first.negatives}")
     for result in results:
         total = result.clean.total
         false_person = "-" if total.false_person is None else f"{total.false_person:.2%}"
