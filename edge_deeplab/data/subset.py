@@ -25,6 +25,28 @@ class Subset:
         return self._dataset[self._indices[index]]
 
 
+def limit_sources(dataset: SegmentationDataset, count: int) -> Subset:
+    """At most ``count`` samples of each source, spread evenly over it, in the data set's order.
+
+    Every sample is read once, for its source (about 1 ms each for photos of 228x304).
+
+    Raises:
+        DatasetError: a sample cannot be used, or ``count`` is below 1.
+        ImageError: a sample cannot be read.
+    """
+    if count < 1:
+        raise DatasetError(f"{count} photos of each source are none: give 1 or more")
+    by_source: dict[str, list[int]] = {}
+    for index in range(len(dataset)):
+        by_source.setdefault(dataset[index].source, []).append(index)
+    chosen = [
+        indices[place * len(indices) // min(count, len(indices))]
+        for indices in by_source.values()
+        for place in range(min(count, len(indices)))
+    ]
+    return Subset(dataset, sorted(chosen))
+
+
 @dataclass(frozen=True)
 class Skipped:
     """A sample that cannot be used: its place in the data set, and a sentence that names the file."""

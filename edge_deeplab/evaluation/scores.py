@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,10 @@ from edge_deeplab.evaluation.metrics import (
     iou,
     mean_iou,
 )
+
+# Where the person's part of the picture counts as another size: someone across the street, a full body, a half-length
+# portrait, head and shoulders, a selfie.
+_SIZES = (0.05, 0.15, 0.3, 0.5)
 
 
 @dataclass(frozen=True)
@@ -160,6 +166,22 @@ def by_source(scores: Sequence[ImageScore], names: Sequence[str]) -> dict[str, S
     """Add up each source's pictures, the sources by name."""
     sources = sorted({score.source for score in scores})
     return {source: summarize([s for s in scores if s.source == source], names) for source in sources}
+
+
+def by_size(scores: Sequence[ImageScore], names: Sequence[str]) -> dict[str, Scores]:
+    """Add up the pictures with a person by the person's part of the picture, from small to large.
+
+    Returns:
+        a range in words ("5 to 15 %", the lower end included) to scores; ranges without a picture are left out.
+    """
+    found: dict[str, Scores] = {}
+    for low, high in pairwise((0.0, *_SIZES, math.inf)):
+        inside = [score for score in scores if score.person_iou is not None and low <= score.person_fraction < high]
+        if inside:
+            above = f"{low:.0%}".rstrip("%")
+            name = f"{above} to {high:.0%}" if math.isfinite(high) else f"over {low:.0%}"
+            found[name.replace("%", " %")] = summarize(inside, names)
+    return found
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -13,6 +13,7 @@ from edge_deeplab.data.opening import open_dataset
 from edge_deeplab.data.sample import Sample
 from edge_deeplab.errors import DatasetError, ImageError
 from edge_deeplab.evaluation.evaluate import evaluate
+from edge_deeplab.evaluation.scores import by_size
 from edge_deeplab.runtime.opening import open_session
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared"
@@ -52,6 +53,14 @@ def test_scores_by_hand(red_session: Any, dataset_of: Any) -> None:
     # In columns of 8 pixels: person 4+4+2 right, 4 missed, 4+2 extra; background 4+2+6 right.
     assert total.class_iou == {"background": pytest.approx(12 / 22), "person": pytest.approx(10 / 20)}
     assert total.mean_iou == pytest.approx((12 / 22 + 10 / 20) / 2)
+
+
+def test_pictures_are_grouped_by_the_size_of_the_person(red_session: Any, dataset_of: Any) -> None:
+    result = evaluate(red_session, dataset_of(PHOTOS))  # persons of 1/2, all, 1/4 and none of the picture
+    sizes = by_size(result.images, result.names)
+    assert {size: scores.images for size, scores in sizes.items()} == {"15 to 30 %": 1, "over 50 %": 2}
+    assert list(sizes) == ["15 to 30 %", "over 50 %"]
+    assert sizes["over 50 %"].person_iou == 0.75
 
 
 def test_each_picture_is_scored_at_its_own_size(red_session: Any, dataset_of: Any) -> None:
