@@ -62,14 +62,14 @@ def _draw_times(axes: Axes, report: LatencyReport) -> None:
         widths=0.6,
         medianprops={"color": _RED, "linewidth": 2},
     )
-    axes.set_xscale("log")
+    _plain_log_axis(axes)
     axes.set_yticks(range(len(report.files)), [file.name for file in report.files])
     axes.invert_yaxis()  # the first file above
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel(
         f"ms of wall time (log); box: quartiles, whiskers: {_WHISKERS[0]}th and {_WHISKERS[1]}th percentile"
     )
-    axes.grid(axis="x", which="both", alpha=0.3)
+    axes.grid(axis="x", alpha=0.3)
 
 
 def _draw_ratios(axes: Axes, report: LatencyReport, against: str) -> None:
@@ -81,9 +81,16 @@ def _draw_ratios(axes: Axes, report: LatencyReport, against: str) -> None:
         axes.plot(ratio.median, place, "o", color=_RED)
         axes.annotate(f"{ratio.median:.2f}", (ratio.median, place), (0, 8), textcoords="offset points", ha="center")
     axes.axvline(1, color="black", linestyle="--")
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
+    _plain_log_axis(axes)
     axes.margins(x=0.2)
-    axes.set_xlabel(f"times as long as {against} (log), {CONFIDENCE:.0%} interval")
-    axes.grid(axis="x", which="both", alpha=0.3)
+    axes.set_xlabel(f"times as long (log), {CONFIDENCE:.0%} interval, as\n{against}")
+    axes.grid(axis="x", alpha=0.3)
+
+
+def _plain_log_axis(axes: Axes) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")

@@ -7,7 +7,6 @@ its libraries may use.
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import traceback
@@ -16,18 +15,10 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from edge_deeplab.errors import EdgeDeeplabError
 from edge_deeplab.evaluation.latency.clock import Clocks, timed
 
-# What opening a file of a kind imports: loaded before memory is counted, since it is the runtime's.
-_RUNTIMES = {
-    ".tflite": ("edge_deeplab.runtime.tflite_session", "edge_deeplab.runtime.foreign.tflite_hints"),
-    ".onnx": ("onnxruntime", "edge_deeplab.runtime.onnx_session", "edge_deeplab.runtime.foreign.onnx_hints"),
-    ".mlpackage": ("edge_deeplab.runtime.coreml.reference_session", "google.protobuf.message"),
-    ".safetensors": ("edge_deeplab.runtime.torch_session",),
-}
 _POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -92,17 +83,20 @@ def serve(connection: Connection, threads: int) -> None:
 
 def _answer(connection: Connection, threads: int) -> None:
     path, overrides = connection.recv()
-    _import_runtime(path)
 
     import cv2
+    import numpy as np
 
-    from edge_deeplab.evaluation.latency.memory import peak_memory, reset_peak
+    from edge_deeplab.evaluation.latency.memory import forget_peak, peak_memory
     from edge_deeplab.runtime.foreign.session import ForeignSession
     from edge_deeplab.runtime.opening import open_any_session
 
     cv2.setNumThreads(threads)
-    reset_peak()
-    bare = peak_memory()
+    # Once for nothing: modules, the pages of their code and what a runtime sets up once are there then, not counted.
+    with open_any_session(path, threads=threads, overrides=overrides) as session:
+        session.run(np.zeros((session.height, session.width, 3), np.uint8))
+    del session
+    bare = forget_peak()
     with open_any_session(path, threads=threads, overrides=overrides) as session:
         reasons = session.reasons if isinstance(session, ForeignSession) else ()
         connection.send(Opened(session.runtime, session.height, session.width, reasons))
@@ -112,11 +106,4 @@ def _answer(connection: Connection, threads: int) -> None:
                 case Question.RUN:
                     connection.send(timed(once, Clocks()))
                 case Question.MEMORY:
-                    peak = peak_memory()
-                    connection.send(None if bare is None or peak is None else peak - bare)
-
-
-def _import_runtime(path: Path) -> None:
-    for module in _RUNTIMES.get(path.suffix.lower(), ()):
-        with suppress(ImportError):  # opening the file says what is missing, and where to get it
-            importlib.import_module(module)
+                    connection.send(None if bare is None else peak_memory() - bare)
