@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 import torch
-from machine import describe_machine
 
 from edge_deeplab.data.opening import open_dataset
 from edge_deeplab.data.transforms import EvaluationTransform, TrainingTransform, replace_background
+from edge_deeplab.evaluation.machine import describe_machine
 
 
 def main() -> None:

@@ -26,7 +26,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from machine import describe_machine
 from rich.console import Console
 
 from demo_app.frame import Frame
@@ -47,6 +46,7 @@ from demo_app.sinks.video import VideoSink
 from demo_app.sources.video import VideoSource
 from demo_app.temporal.smoothing import MatteSmoother
 from edge_deeplab.data.bundled import bundled_portrait
+from edge_deeplab.evaluation.machine import describe_machine
 from edge_deeplab.files import write_json
 from edge_deeplab.image import Rgb
 from edge_deeplab.runtime.opening import open_any_session

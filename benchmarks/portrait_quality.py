@@ -20,7 +20,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from machine import describe_machine
 from quality_films import HEIGHT, WIDTH, person, play, shots
 from quality_methods import NETWORK, Alpha, Method, methods
 from quality_picture import quality_picture
@@ -31,6 +30,7 @@ from demo_app.aperture import DEFAULT_F_NUMBER, gaussian_sigma
 from demo_app.halo import Scene, halo_psnr
 from demo_app.sources.video import VideoSource
 from edge_deeplab.cli.progress import stage_progress
+from edge_deeplab.evaluation.machine import describe_machine
 from edge_deeplab.evaluation.matting import gradient_error, mean_absolute_error, mean_squared_error, uncertain_band
 from edge_deeplab.evaluation.metrics import Mask, person_mask
 from edge_deeplab.evaluation.temporal import dt_ssd, flicker, lag, still_pixels

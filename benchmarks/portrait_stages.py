@@ -18,7 +18,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from machine import describe_machine
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -35,6 +34,7 @@ from demo_app.matte.guided_filter import coefficients
 from demo_app.matte.live import LiveRefiner
 from demo_app.matte.tighten import tighten
 from demo_app.matte.tiles import partition
+from edge_deeplab.evaluation.machine import describe_machine
 from edge_deeplab.image import resize_area
 
 HEIGHT, WIDTH, NETWORK = 720, 1280, 256

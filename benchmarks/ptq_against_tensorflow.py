@@ -18,7 +18,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from machine import describe_machine
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -30,6 +29,7 @@ from converters.tflite_int8 import convert
 from edge_deeplab.data.opening import open_dataset
 from edge_deeplab.data.subset import Subset
 from edge_deeplab.evaluation.evaluate import Evaluation, evaluate
+from edge_deeplab.evaluation.machine import describe_machine
 from edge_deeplab.image import resize_area
 from edge_deeplab.models.loading import load_network
 from edge_deeplab.quantization.observers import OBSERVERS

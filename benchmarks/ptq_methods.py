@@ -18,7 +18,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from machine import describe_machine
 from rich.console import Console
 from rich.table import Table
 
@@ -34,6 +33,7 @@ from edge_deeplab.data.sample import SegmentationDataset
 from edge_deeplab.data.subset import Subset
 from edge_deeplab.evaluation.agreement import accumulate, deviation
 from edge_deeplab.evaluation.evaluate import evaluate
+from edge_deeplab.evaluation.machine import describe_machine
 from edge_deeplab.files import write_json
 from edge_deeplab.image import resize_area
 from edge_deeplab.models.loading import load_network

@@ -12,9 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from machine import describe_machine
-
 from edge_deeplab.cli.main import COMMANDS
+from edge_deeplab.evaluation.machine import describe_machine
 
 BUDGET_S = 0.3
 RUNS = 11

@@ -24,7 +24,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from machine import describe_machine
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -35,6 +34,7 @@ from demo_app.still.portrait import StillPortrait
 from demo_app.still.search import search
 from edge_deeplab.data.bundled import bundled_portrait
 from edge_deeplab.data.opening import open_dataset
+from edge_deeplab.evaluation.machine import describe_machine
 from edge_deeplab.evaluation.metrics import boundary_f, iou, person_mask
 from edge_deeplab.files import write_json
 from edge_deeplab.image import Rgb, read_mask, read_rgb, resize_map

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,8 +115,13 @@ def open_model(path: Path, *, threads: int | None, overrides: Overrides) -> Sess
 
     session = open_any_session(path, threads=threads, overrides=overrides)
     if isinstance(session, ForeignSession):
-        click.echo(f"edge-deeplab: {path.name} {'; '.join(session.reasons)}", err=True)
+        say_how(path, session.reasons)
     return session
+
+
+def say_how(path: Path, reasons: Sequence[str]) -> None:
+    """Say on standard error how a model from elsewhere is fed and read, and why."""
+    click.echo(f"edge-deeplab: {path.name} {'; '.join(reasons)}", err=True)
 
 
 def _input_range(

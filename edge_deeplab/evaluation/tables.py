@@ -60,7 +60,7 @@ def parity_tables(report: ParityReport, *, width: int = 80) -> Group:
     tables: list[Table | Text] = [_agreement_table(report, shown)]
     if report.accuracy is not None:
         tables.append(_accuracy_table(report, report.accuracy, shown))
-        tables += _grouped(
+        tables += grouped(
             "worst drop in",
             [
                 (row.drop.worst_source, name)
@@ -69,7 +69,7 @@ def parity_tables(report: ParityReport, *, width: int = 80) -> Group:
             ],
         )
     runtimes = [report.runtime, *(row.runtime for row in report.rows)]
-    tables += _grouped("executed by", list(zip(runtimes, names, strict=True)))
+    tables += grouped("executed by", list(zip(runtimes, names, strict=True)))
     return Group(*tables)
 
 
@@ -110,7 +110,7 @@ def _cut(name: str, room: int) -> str:
     return f"{name[: kept // 2]}…{name[len(name) - (kept - kept // 2) :]}"
 
 
-def _grouped(words: str, pairs: Sequence[tuple[str, str]]) -> list[Text]:
+def grouped(words: str, pairs: Sequence[tuple[str, str]]) -> list[Text]:
     """One dim line for each first value, with all the second ones that go with it."""
     groups: dict[str, list[str]] = {}
     for first, second in pairs:

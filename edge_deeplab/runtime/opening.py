@@ -87,9 +87,9 @@ def open_any_session(path: Path, *, threads: int | None = None, overrides: Overr
         CheckpointError: a checkpoint that cannot be used.
         MissingExtraError: the runtime is not installed.
     """
-    from edge_deeplab.runtime.foreign.session import FOREIGN_SUFFIXES, ForeignSession
+    if from_elsewhere(path):
+        from edge_deeplab.runtime.foreign.session import ForeignSession
 
-    if path.suffix.lower() in FOREIGN_SUFFIXES and path.is_file() and not sidecar_path(path).exists():
         return ForeignSession(path, threads=threads, overrides=overrides)
     session = open_session(path, threads=threads)
     if overrides not in (None, Overrides()):
@@ -99,6 +99,13 @@ def open_any_session(path: Path, *, threads: int | None = None, overrides: Overr
             "from elsewhere"
         )
     return session
+
+
+def from_elsewhere(path: Path) -> bool:
+    """Whether :func:`open_any_session` takes a file for anybody's: TFLite or ONNX, without a sidecar."""
+    from edge_deeplab.runtime.foreign.session import FOREIGN_SUFFIXES
+
+    return path.suffix.lower() in FOREIGN_SUFFIXES and path.is_file() and not sidecar_path(path).exists()
 
 
 def _sidecar_classes(path: Path) -> tuple[str, ...] | None:

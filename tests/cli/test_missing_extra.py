@@ -54,6 +54,7 @@ def test_portrait_needs_none(photo: Path, tmp_path: Path) -> None:
         ("parity CHECKPOINT MODEL", "torch", "train"),
         ("parity MODEL MODEL --out OUT", "jinja2", "convert"),
         ("sensitivity CHECKPOINT --out OUT", "torch", "convert"),
+        ("benchmark MODEL --plot OUT.png", "matplotlib", "convert"),
         ("inspect CHECKPOINT", "torch", "train"),
         ("inspect ONNX", "onnx", "convert"),
         ("convert CHECKPOINT --target onnx --out OUT", "torch", "convert"),

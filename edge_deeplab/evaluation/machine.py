@@ -6,20 +6,25 @@ import datetime
 import os
 import platform
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
+
+from edge_deeplab.runtime.versions import versions
 
 
 def describe_machine(packages: Sequence[str] = ()) -> dict[str, object]:
-    """The processor, the Python, the versions of ``packages``, and the day. Names no host and no user."""
+    """The processor, the Python, the versions of edge-deeplab and of ``packages``, and the day (UTC).
+
+    Names no host and no user. A package that is not installed is left out.
+    """
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    installed = versions(*packages)
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "processor": models[0] if models else platform.machine(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in packages},
+        "python": installed.pop("python"),
+        "packages": installed,
     }
