@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from comparison_tables import Result, comparison_tables, sizes
-from machine import describe_machine
 from peer_list import Contestant, read_peers
 from rich.console import Console
 
@@ -32,6 +31,7 @@ from edge_deeplab.evaluation.contact_sheet import contact_sheet
 from edge_deeplab.evaluation.disturbances import DISTURBANCES, DisturbedDataset
 from edge_deeplab.evaluation.evaluate import evaluate
 from edge_deeplab.evaluation.film import Film
+from edge_deeplab.evaluation.machine import describe_machine
 from edge_deeplab.evaluation.metrics import BOUNDARY_TOLERANCE, THRESHOLD
 from edge_deeplab.files import make_folder, sha256, write_json
 from edge_deeplab.image import format_of, write_image
