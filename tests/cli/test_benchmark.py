@@ -81,7 +81,7 @@ def test_what_cannot_be_opened_is_left_out_and_the_others_are_kept(
     bad = tmp_path / "bad" / model.name
     bad.parent.mkdir()
     bad.write_bytes(b"no model")
-    processes = multiprocessing.active_children()
+    processes = set(multiprocessing.active_children())
     words = ("benchmark", bad, model, foreign, tmp_path / "none.onnx", "--against", foreign, *SHORT)
     done = edge_deeplab(*words, "--input-range", "-1,1", "--json", tmp_path / "a.json")
     assert done.returncode == 1
@@ -94,7 +94,7 @@ def test_what_cannot_be_opened_is_left_out_and_the_others_are_kept(
     assert values["against"] == foreign.name
     assert [left["name"] for left in values["left_out"]] == [str(bad), "none.onnx"]
     assert values["left_out"][1]["reason"] in last
-    assert multiprocessing.active_children() == processes
+    assert not set(multiprocessing.active_children()) - processes
 
 
 def test_what_it_refuses(refuses: Refuses, model: Path, foreign: Path, tmp_path: Path) -> None:
