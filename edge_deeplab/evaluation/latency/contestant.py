@@ -5,20 +5,20 @@ from __future__ import annotations
 import multiprocessing
 from pathlib import Path
 from signal import Signals
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from edge_deeplab.data.bundled import bundled_portrait
 from edge_deeplab.errors import ModelFileError
 from edge_deeplab.evaluation.latency.clock import Timing
 from edge_deeplab.evaluation.latency.worker import Broken, Opened, Question, Refused, serve
 from edge_deeplab.image import resize_area
+from edge_deeplab.runtime.closing import ClosedOnExit
 from edge_deeplab.runtime.foreign.adaptation import Overrides
 
 _PATIENCE = 5.0  # seconds in which a process that was told to end must do so
 
 
-class Contestant:
+class Contestant(ClosedOnExit):
     """An opened model file that runs on the bundled portrait, resized to its input. A context manager.
 
     Attributes:
@@ -97,11 +97,3 @@ class Contestant:
         if self._process.is_alive():  # in the middle of a long run
             self._process.kill()
             self._process.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
