@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +12,10 @@ from numpy.typing import NDArray
 from demo_app.backdrops.picture import cover
 from demo_app.sources.video import VideoSource
 from edge_deeplab.image import Rgb
+from edge_deeplab.runtime.closing import ClosedOnExit
 
 
-class FilmBackdrop:
+class FilmBackdrop(ClosedOnExit):
     """A video that covers the frame as a picture does: frame by frame, and from the start again at its end.
 
     Its own rate does not count, so that the same frames get the same backdrops however fast they are made.
@@ -49,11 +48,3 @@ class FilmBackdrop:
         """Opens the file now; its frames, once."""
         source = self._stack.enter_context(VideoSource(self._path))
         return (frame.rgb for frame in source)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -1,4 +1,4 @@
-"""The context manager that every session is."""
+"""The context manager of what holds a file or a process open: every session is one."""
 
 from __future__ import annotations
 
