@@ -36,6 +36,8 @@ class Augmentation:
             photo is mirrored beyond its borders. Drawn log-uniformly.
         aspect: width over height of the zoom: photos of every shape are stretched into one network. Log-uniform.
         rotation: largest angle in degrees, either way, as if the camera were turned (before the stretch).
+        turn: probability that the photo stands on its side or upside down: a phone that was held so, a person who
+            lies.
         flip: probability of a mirror image.
         brightness: range of the factor on all channels.
         contrast: range of the factor around the mean grey.
@@ -53,6 +55,7 @@ class Augmentation:
     scale: tuple[float, float] = (0.8, 1.6)
     aspect: tuple[float, float] = (0.8, 1.25)
     rotation: float = 15.0
+    turn: float = 0.0
     flip: float = 0.5
     brightness: tuple[float, float] = (0.65, 1.35)
     contrast: tuple[float, float] = (0.7, 1.3)
@@ -70,7 +73,7 @@ class Augmentation:
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise SpecError(f"augmentation {name} is {low}..{high}: give two positive numbers, the lower one first")
-        for name in ("flip", "grey", "blur", "noise", "background"):
+        for name in ("turn", "flip", "grey", "blur", "noise", "background"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SpecError(f"augmentation {name} is {getattr(self, name)}: a probability lies in 0..1")
         if not 0 <= self.rotation <= 180:
@@ -98,7 +101,10 @@ class TrainingTransform:
             target: coverage as float32 (1, H, W) in [0, 1]; class indices as int64 (H, W), 255 = ignore.
         """
         image, mask = torch.from_numpy(sample.image).permute(2, 0, 1), torch.from_numpy(sample.mask)[None]
-        view = random_view(sample.mask.shape, self.augmentation)
+        if _chance(self.augmentation.turn):
+            quarters = 1 + int(torch.randint(3, ()))
+            image, mask = image.rot90(quarters, (1, 2)), mask.rot90(quarters, (1, 2))
+        view = random_view(mask.shape[1:], self.augmentation)
         if self.mask_kind is MaskKind.COVERAGE:
             both = self._shrink(torch.cat([image, mask]), view).float().div_(255.0)
             both = _look(both, view, self.height, self.width, mode="bilinear").clamp_(0.0, 1.0)
