@@ -39,12 +39,13 @@ def limit_sources(dataset: SegmentationDataset, count: int) -> Subset:
     by_source: dict[str, list[int]] = {}
     for index in range(len(dataset)):
         by_source.setdefault(dataset[index].source, []).append(index)
-    chosen = [
-        indices[place * len(indices) // min(count, len(indices))]
-        for indices in by_source.values()
-        for place in range(min(count, len(indices)))
-    ]
-    return Subset(dataset, sorted(chosen))
+    return Subset(dataset, sorted(index for indices in by_source.values() for index in spread(indices, count)))
+
+
+def spread(indices: Sequence[int], count: int) -> list[int]:
+    """At most ``count`` of the indices, spread evenly over them, in their order."""
+    count = min(count, len(indices))
+    return [indices[place * len(indices) // count] for place in range(count)]
 
 
 @dataclass(frozen=True)
