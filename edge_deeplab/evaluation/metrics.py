@@ -34,6 +34,7 @@ The value of the DAVIS benchmark (Perazzi et al. 2016, section 4, "Contour accur
 benchmark (Martin et al. 2004, section 3.B); rounded up to whole pixels: 5 at 312x416, 8 at 854x480.
 """
 
+_SMALL_DISC = 8  # pixels of radius
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
@@ -173,8 +174,14 @@ def boundary_f(predicted: Mask, truth: Mask, *, tolerance: float = BOUNDARY_TOLE
 
 
 def _dilate(mask: Mask, radius: int) -> Mask:
-    # The pixels at most `radius` from the mask, which is a dilation with a disc; by the exact distance transform its
-    # cost does not grow with the disc (1080p: 9 ms instead of 25).
+    # The pixels at most `radius` from the mask, which is a dilation with a disc. With a small disc OpenCV's dilation is
+    # the quicker (416x312, radius 5: 0.2 ms instead of 1.2); by the exact distance transform the cost does not grow
+    # with the disc (1080p, radius 18: 9 ms instead of 25). Both give the same pixels.
+    if radius <= _SMALL_DISC:
+        rows, columns = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+        disc = (rows**2 + columns**2 <= radius**2).astype(np.uint8)
+        dilated: Mask = cv2.dilate(mask.astype(np.uint8), disc) != 0
+        return dilated
     distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     near: Mask = distance <= radius
     return near
