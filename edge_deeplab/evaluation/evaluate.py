@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_deeplab.data.sample import SegmentationDataset
+from edge_deeplab.data.sample import Sample, SegmentationDataset
 from edge_deeplab.data.subset import Skipped
 from edge_deeplab.errors import DatasetError, ImageError
 from edge_deeplab.evaluation.labels import ClassMap, Labels, labels_for
@@ -114,15 +114,7 @@ def evaluate(
             if not skip_bad:
                 raise
             return Skipped(index, str(error))
-        return score_image(
-            predict(session, labels, sample.image, one_at_a_time),
-            labels.truth(sample.mask),
-            classes=len(labels.names),
-            person=labels.person,
-            index=index,
-            id=sample.id,
-            source=sample.source,
-        )
+        return score_sample(session, labels, sample, index, one_at_a_time)
 
     images: list[ImageScore] = []
     skipped: list[Skipped] = []
@@ -140,6 +132,29 @@ def evaluate(
         sources=by_source(images, labels.names),
         images=tuple(images),
         skipped=tuple(skipped),
+    )
+
+
+def score_sample(
+    session: Session, labels: Labels, sample: Sample, index: int, one_at_a_time: threading.Lock
+) -> ImageScore:
+    """Score a model on one photo, at the photo's own size.
+
+    Args:
+        session: the opened model.
+        labels: how its channels and the mask become class maps.
+        sample: the photo with its mask.
+        index: the photo's place in its data set.
+        one_at_a_time: the session's lock.
+    """
+    return score_image(
+        predict(session, labels, sample.image, one_at_a_time),
+        labels.truth(sample.mask),
+        classes=len(labels.names),
+        person=labels.person,
+        index=index,
+        id=sample.id,
+        source=sample.source,
     )
 
 
