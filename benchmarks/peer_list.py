@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_deeplab.errors import ModelFileError, SpecError
+from edge_deeplab.evaluation.latency.report import LeftOut
 from edge_deeplab.runtime.foreign.adaptation import InputRange, OutputKind, Overrides
 
 _KEYS: dict[str, type] = {
@@ -20,7 +21,9 @@ _KEYS: dict[str, type] = {
     "person": int,
     "background": int,
     "output": str,
+    "slow": bool,
 }
+_LEFT_OUT_KEYS: dict[str, type] = {"name": str, "file": str, "reason": str}
 
 
 @dataclass(frozen=True)
@@ -38,40 +41,71 @@ class Contestant:
     overrides: Overrides | None = None
 
 
-def read_peers(path: Path, folder: Path) -> list[Contestant]:
+@dataclass(frozen=True)
+class Peers:
+    """What a list says.
+
+    Attributes:
+        measured: the models to measure, in the list's order.
+        left_out: those that are not, each with the reason.
+    """
+
+    measured: tuple[Contestant, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def read_peers(path: Path, folder: Path, *, slow: bool = False) -> Peers:
     """Read a list such as ``peers.toml``, which says what its keys mean.
 
     Args:
         path: the list.
         folder: where the files are.
+        slow: take the slow ones in, too.
 
     Raises:
         SpecError: the list cannot be read, or an entry of it makes no sense.
         ModelFileError: a file is missing.
     """
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("peer", [])
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SpecError(f"the list of peers {path} cannot be read: {error}") from error
-    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+    entries = _entries(content, "peer", path)
+    if not entries:
         raise SpecError(f"the list of peers {path} names none: begin each with [[peer]]")
-    peers = [_peer(entry, path, folder) for entry in entries]
-    if len({peer.name for peer in peers}) < len(peers):
+    peers = [(_peer(entry, path, folder), entry.get("slow", False)) for entry in entries]
+    if len({peer.name for peer, _ in peers}) < len(peers):
         raise SpecError(f"two peers of {path} have one name: rename one of them")
-    missing = [peer.path.name for peer in peers if not peer.path.is_file()]
+    measured = tuple(peer for peer, is_slow in peers if slow or not is_slow)
+    missing = [peer.path.name for peer in measured if not peer.path.is_file()]
     if missing:
         raise ModelFileError(f"{folder} lacks {', '.join(missing)}: put them there, or take them off the list {path}")
-    return peers
+    left_out = [LeftOut(peer.name, "slow, and not asked for") for peer, _ in peers if peer not in measured]
+    for entry in _entries(content, "left_out", path):
+        _check(entry, _LEFT_OUT_KEYS, set(_LEFT_OUT_KEYS), path)
+        left_out.append(LeftOut(entry["name"], entry["reason"]))
+    return Peers(measured, tuple(left_out))
+
+
+def _entries(content: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
+    entries = content.get(key, [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise SpecError(f"the list of peers {path} names none under {key!r}: begin each with [[{key}]]")
+    return entries
+
+
+def _check(entry: dict[str, Any], keys: dict[str, type], wanted: set[str], path: Path) -> None:
+    unknown = sorted(set(entry) - set(keys))
+    if unknown or not wanted <= set(entry):
+        wrong = f"the unknown key {unknown[0]!r}" if unknown else f"no {' or no '.join(sorted(wanted - set(entry)))}"
+        raise SpecError(f"an entry of {path} has {wrong}: it may have {', '.join(keys)}")
+    mistaken = next((key for key, value in entry.items() if not isinstance(value, keys[key])), None)
+    if mistaken is not None:
+        raise SpecError(f"{mistaken} = {entry[mistaken]!r} of an entry of {path} must be {keys[mistaken].__name__}")
 
 
 def _peer(entry: dict[str, Any], path: Path, folder: Path) -> Contestant:
-    unknown = sorted(set(entry) - set(_KEYS))
-    if unknown or not {"name", "file"} <= set(entry):
-        wrong = f"the unknown key {unknown[0]!r}" if unknown else "no name or no file"
-        raise SpecError(f"a peer of {path} has {wrong}: it may have {', '.join(_KEYS)}")
-    mistaken = next((key for key, value in entry.items() if not isinstance(value, _KEYS[key])), None)
-    if mistaken is not None:
-        raise SpecError(f"{mistaken} = {entry[mistaken]!r} of a peer of {path} must be {_KEYS[mistaken].__name__}")
+    _check(entry, _KEYS, {"name", "file"}, path)
     try:
         overrides = Overrides(
             input_range=_input_range(entry),

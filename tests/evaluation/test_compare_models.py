@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
+import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from edge_deeplab.data.bundled import bundled_portrait
 from edge_deeplab.data.opening import open_dataset
-from edge_deeplab.evaluation.disturbances import DISTURBANCES
+from edge_deeplab.evaluation.disturbances import DISTURBANCES, DisturbedDataset
 from edge_deeplab.evaluation.evaluate import evaluate
 from edge_deeplab.image import resize_area, write_image
 from edge_deeplab.runtime.opening import open_session
@@ -68,38 +69,59 @@ def test_a_copy_without_a_sidecar_gets_the_scores_of_the_shipped_file(
     main: Main, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    peers, numbers, sheet = tmp_path / "peers.toml", tmp_path / "made" / "numbers.json", tmp_path / "made" / "sheet.png"
+    peers, numbers, sheets = tmp_path / "peers.toml", tmp_path / "made" / "numbers.json", tmp_path / "sheets"
     peers.write_text(
         '[[peer]]\nname = "the copy"\nfile = "stranger.tflite"\n'
         '[[peer]]\nname = "fed wrongly, 20 long"\nfile = "stranger.tflite"\nbgr = true\n'
+        '[[peer]]\nname = "waits"\nfile = "nowhere.tflite"\nslow = true\n'
+        '[[left_out]]\nname = "other"\nfile = "other.pth"\nreason = "no network"\n'
     )
     main(
-        f"--data {place}/data --peers {place}/peers --list {peers} --frames {place}/film --json {numbers} "
-        f"--sheet {sheet}".split()
+        f"--data {place}/data --model {shipped_model()} --peers {place}/peers --list {peers} --frames {place}/film "
+        f"--json {numbers} --sheets {sheets} --latency 2".split()
     )
 
     values = json.loads(numbers.read_text())
     ours, copy, wrong = values["models"]
-    for key in ("sha256", "total", "sources", "sizes", "disturbed", "film"):
+    for key in ("total", "sources", "sizes", "undisturbed", "disturbed", "film", "worst"):
         assert ours[key] == copy[key]
+    assert ours["identity"]["sha256"] == copy["identity"]["sha256"]
     assert wrong["total"]["person_iou"] != ours["total"]["person_iou"]
     assert "BGR" in wrong["preprocessing"]
     assert "RGB" in copy["preprocessing"]
+    assert [one["name"] for one in values["left_out"]] == ["waits", "other"]
 
+    dataset = open_dataset(place / "data", split="val")
     with open_session(shipped_model()) as session:
-        expected = evaluate(session, open_dataset(place / "data", split="val"))
+        expected = evaluate(session, dataset)
+        noisy = evaluate(session, DisturbedDataset(dataset, DISTURBANCES[1]))
     assert ours["total"]["person_iou"] == pytest.approx(expected.total.person_iou, abs=1e-6)
+    assert ours["total"]["boundary_f"] == pytest.approx(expected.total.boundary_f, abs=1e-6)
     assert ours["total"]["false_person"] == pytest.approx(expected.total.false_person, abs=1e-6)
+    assert ours["disturbed"]["noise"]["total"]["person_iou"] == pytest.approx(noisy.total.person_iou, abs=1e-6)
+    assert [photo["id"] for photo in ours["worst"]] == [score.id for score in expected.worst(24)]
     assert set(ours["sources"]) == {"negative", "studio", "street"}
     assert sum(scores["images"] for scores in ours["sizes"].values()) == 3
-    assert ours["disturbed"].keys() == values["disturbances"].keys() == {each.name for each in DISTURBANCES}
+    assert ours["disturbed"].keys() == values["conditions"]["disturbances"].keys() == {one.name for one in DISTURBANCES}
     # Disturbed, the photos are others: no two of the scores are the same.
     scores = [ours["total"]["person_iou"], *(each["total"]["person_iou"] for each in ours["disturbed"].values())]
     assert len(set(scores)) == 1 + len(DISTURBANCES)
+    assert ours["undisturbed"]["total"] == ours["total"]
     assert ours["film"]["frames"] == 3
     assert ours["film"]["dt_ssd"] > 0
 
-    with Image.open(sheet) as image:
+    assert values["latency"]["against"] == "the copy"
+    times = {one["name"]: one for one in values["latency"]["models"]}
+    assert set(times) == {"portrait.tflite", "the copy", "fed wrongly, 20 long"}
+    assert times["the copy"]["ratio"] is None
+    assert all(one["median_ms"] > 0 for one in times.values())
+
+    assert {path.name for path in sheets.iterdir()} == {
+        "portrait.tflite.jpg",
+        "the-copy.jpg",
+        "fed-wrongly-20-long.jpg",
+    }
+    with Image.open(sheets / "portrait.tflite.jpg") as image:
         assert min(image.size) > 200
     printed = capsys.readouterr().out
     assert f"{expected.sources['studio'].person_iou:.3f}" in printed
@@ -109,16 +131,76 @@ def test_a_copy_without_a_sidecar_gets_the_scores_of_the_shipped_file(
     assert "…" not in printed
 
 
-def test_a_limit_takes_so_many_of_each_source(main: Main, place: Path, tmp_path: Path) -> None:
+def test_what_was_measured_is_not_measured_again(main: Main, place: Path, tmp_path: Path) -> None:
+    """The numbers in the file are changed: where the model is measured again they would come back."""
     numbers = tmp_path / "numbers.json"
-    main(f"--data {place}/data --limit 1 --json {numbers}".split())
-    (ours,) = json.loads(numbers.read_text())["models"]
+    small = f"--data {place}/data --limit 1 --disturbed 1 --workers 1 --json {numbers}"
+    main(f"{small} --model {shipped_model()}".split())
+    values = json.loads(numbers.read_text())
+    (ours,) = values["models"]
+    # Of each source so many photos, and of a source with two the first.
     assert {source: scores["images"] for source, scores in ours["sources"].items()} == {
         "studio": 1,
         "street": 1,
         "negative": 1,
     }
     assert ours["film"] is None
+    assert values["conditions"]["photos"] == {"studio": 1, "street": 1, "negative": 1}
+
+    ours["total"]["person_iou"] = 0.125
+    numbers.write_text(json.dumps(values))
+    stranger = place / "peers" / "stranger.tflite"
+    main(f"{small} --model {shipped_model()} --model {stranger}".split())
+    before, new = json.loads(numbers.read_text())["models"]
+    assert before == ours
+    assert new["name"] == "stranger.tflite"
+    assert new["total"]["person_iou"] > 0.5
+
+    # What is not asked for stays.
+    other = shutil.copy(BENCHMARKS / "portrait_width05_float.safetensors", tmp_path / "other.safetensors")
+    main(f"{small} --model {other}".split())
+    assert [one["name"] for one in json.loads(numbers.read_text())["models"]] == [
+        "other.safetensors",
+        "portrait.tflite",
+        "stranger.tflite",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ("--limit 2 --disturbed 1", "another photos"),
+        ("--limit 1 --disturbed 1 --frames {place}/film", "another film"),
+        ("--limit 1 --disturbed 1 --only portrait.tflite --only nobody", "no model 'nobody'"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(
+    main: Main, place: Path, tmp_path: Path, changed: str, message: str
+) -> None:
+    numbers = tmp_path / "numbers.json"
+    compare_models = importlib.import_module("compare_models")
+    _, conditions = compare_models.look_through(place / "data", "val", 1, 1, None)
+    before = json.dumps({"conditions": conditions, "latency": None, "left_out": [], "models": []})
+    numbers.write_text(before)
+    with pytest.raises(SystemExit, match=message):
+        main(f"--data {place}/data --json {numbers} --model {shipped_model()} {changed.format(place=place)}".split())
+    assert numbers.read_text() == before
+
+
+def test_a_changed_photo_is_another_data_set(main: Main, place: Path, tmp_path: Path) -> None:
+    look_through = importlib.import_module("compare_models").look_through
+    copy = shutil.copytree(place / "data", tmp_path / "data")
+    _, before = look_through(place / "data", "val", None, 1, None)
+    assert look_through(copy, "val", None, 1, None)[1] == before
+    mask = cv2.imread(str(copy / "masks" / "near.png"), cv2.IMREAD_GRAYSCALE)
+    mask[0, 0] = 255
+    Image.fromarray(mask).save(copy / "masks" / "near.png")
+    assert look_through(copy, "val", None, 1, None)[1]["data_sha256"] != before["data_sha256"]
+
+
+def test_the_models_by_default_are_the_shipped_ones_and_their_parents(main: Main) -> None:
+    names = [one.name for one in importlib.import_module("compare_models").ours([])]
+    assert names[:2] == ["portrait int8", "portrait float"]
 
 
 @pytest.mark.parametrize(
@@ -131,6 +213,7 @@ def test_a_limit_takes_so_many_of_each_source(main: Main, place: Path, tmp_path:
         ('name = "a"\nfile = "stranger.tflite"\ninput_range = [1, -1]', "lower number first"),
         ('name = "a"\nfile = "stranger.tflite"\noutput = "colours"', "colours"),
         ('name = "a"\nfile = "stranger.tflite"\nbgr = "no"', "bgr = 'no' .* must be bool"),
+        ('name = "a"\nfile = "stranger.tflite"\n[[left_out]]\nname = "b"\nfile = "b"', "no reason"),
         ('name = "a', "cannot be read"),
         ('name = "a"\nfile = "stranger.tflite"\n[[peer]]\nname = "a"\nfile = "stranger.tflite"', "one name"),
     ],
@@ -154,11 +237,13 @@ def test_an_empty_list_is_refused(main: Main, place: Path, tmp_path: Path) -> No
 def test_the_list_that_is_kept_makes_sense(main: Main, tmp_path: Path) -> None:
     """Its files are not here, so it is read with empty ones in their places."""
     read_peers = importlib.import_module("peer_list").read_peers
-    names = [line.split('"')[1] for line in (BENCHMARKS / "peers.toml").read_text().splitlines() if "file = " in line]
+    content = tomllib.loads((BENCHMARKS / "peers.toml").read_text())
+    names = [entry["file"] for entry in content["peer"]]
     for name in names:
         (tmp_path / name).touch()
-    peers = read_peers(BENCHMARKS / "peers.toml", tmp_path)
-    assert [peer.path.name for peer in peers] == names
-    sinet = next(peer for peer in peers if peer.name == "SINet")
+    quick, everything = (read_peers(BENCHMARKS / "peers.toml", tmp_path, slow=slow) for slow in (False, True))
+    assert [peer.path.name for peer in everything.measured] == names
+    assert [one.name for one in quick.left_out] == ["AISeg DeepLab float", *(one.name for one in everything.left_out)]
+    sinet = next(peer for peer in quick.measured if peer.name == "SINet")
     assert sinet.overrides.bgr
     assert sinet.overrides.input_range.high == pytest.approx((0.00948, 0.00897, 0.00757), abs=1e-5)
