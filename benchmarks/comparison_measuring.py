@@ -210,6 +210,7 @@ def _record(
     return {
         "name": contestant.name,
         "file": contestant.path.name,
+        "ours": contestant.overrides is None,
         "bytes": size(contestant.path),
         "identity": identity(contestant),
         **asdict(parts[0].opened),

@@ -25,23 +25,6 @@ class Subset:
         return self._dataset[self._indices[index]]
 
 
-def limit_sources(dataset: SegmentationDataset, count: int) -> Subset:
-    """At most ``count`` samples of each source, spread evenly over it, in the data set's order.
-
-    Every sample is read once, for its source (about 1 ms each for photos of 228x304).
-
-    Raises:
-        DatasetError: a sample cannot be used, or ``count`` is below 1.
-        ImageError: a sample cannot be read.
-    """
-    if count < 1:
-        raise DatasetError(f"{count} photos of each source are none: give 1 or more")
-    by_source: dict[str, list[int]] = {}
-    for index in range(len(dataset)):
-        by_source.setdefault(dataset[index].source, []).append(index)
-    return Subset(dataset, sorted(index for indices in by_source.values() for index in spread(indices, count)))
-
-
 def spread(indices: Sequence[int], count: int) -> list[int]:
     """At most ``count`` of the indices, spread evenly over them, in their order."""
     count = min(count, len(indices))

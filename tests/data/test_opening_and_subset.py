@@ -18,7 +18,7 @@ from edge_deeplab.data.coco import CocoDataset
 from edge_deeplab.data.folder import FolderDataset
 from edge_deeplab.data.manifest import ManifestDataset
 from edge_deeplab.data.opening import open_dataset
-from edge_deeplab.data.subset import Subset, check_dataset, limit_sources
+from edge_deeplab.data.subset import Subset, check_dataset, spread
 from edge_deeplab.data.voc import VocDataset
 from edge_deeplab.errors import DatasetError
 from edge_deeplab.image import write_image
@@ -58,21 +58,13 @@ def test_manifest_comes_before_the_plain_folder_that_it_describes(folder: Path) 
     assert len(dataset) == 1
 
 
-def test_a_limit_spreads_over_each_source(
-    tmp_path: Path, photo: NDArray[np.uint8], coverage: NDArray[np.uint8]
-) -> None:
-    lines = ["id,source,split"]
-    (tmp_path / "masks").mkdir()
-    for index, source in enumerate("aabaabaabc"):
-        write_image(tmp_path / "images" / f"{index}.jpg", photo)
-        cv2.imwrite(str(tmp_path / "masks" / f"{index}.png"), coverage)
-        lines.append(f"{index},{source},val")
-    (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
-    dataset = open_dataset(tmp_path, split="val")
-    assert [sample.id for sample in limit_sources(dataset, 3)] == ["0", "2", "3", "5", "6", "8", "9"]
-    assert [sample.id for sample in limit_sources(dataset, 99)] == [str(index) for index in range(10)]
-    with pytest.raises(DatasetError, match="0 photos of each source"):
-        limit_sources(dataset, 0)
+def test_a_number_is_spread_evenly() -> None:
+    indices = [0, 1, 3, 4, 6, 7]
+    assert spread(indices, 3) == [0, 3, 6]
+    assert spread(indices, 4) == [0, 1, 4, 6]
+    assert spread(indices, 1) == [0]
+    assert spread(indices, 99) == indices
+    assert spread([], 3) == []
 
 
 def test_voc(tmp_path: Path, photo: NDArray[np.uint8], coverage: NDArray[np.uint8]) -> None:
