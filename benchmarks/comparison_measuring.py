@@ -126,13 +126,11 @@ def measure(contestant: Contestant, task: Task, executor: Executor, progress: Ca
     Raises:
         EdgeDeeplabError: the model or the data cannot be used.
     """
-    film = executor.submit(_score_film, contestant, task.frames) if task.frames else None
-    photos = [
-        executor.submit(_score_photos, contestant, replace(task, photos=task.photos[start : start + _PHOTOS_A_PART]))
-        for start in range(0, len(task.photos), _PHOTOS_A_PART)
-    ]
-    everything: list[Future[Any]] = [*photos, *([film] if film else [])]
+    parts = [task.photos[start : start + _PHOTOS_A_PART] for start in range(0, len(task.photos), _PHOTOS_A_PART)]
     try:
+        film = executor.submit(_score_film, contestant, task.frames) if task.frames else None
+        photos = [executor.submit(_score_photos, contestant, replace(task, photos=part)) for part in parts]
+        everything: list[Future[Any]] = [*photos, *([film] if film else [])]
         for done, future in enumerate(as_completed(everything), start=1):
             future.result()
             progress(done, len(everything))

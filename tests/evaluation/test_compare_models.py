@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import shutil
 import tomllib
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from PIL import Image
 
 from edge_deeplab.data.bundled import bundled_portrait
 from edge_deeplab.data.opening import open_dataset
+from edge_deeplab.errors import ModelFileError
 from edge_deeplab.evaluation.disturbances import DISTURBANCES, DisturbedDataset
 from edge_deeplab.evaluation.evaluate import evaluate
 from edge_deeplab.image import resize_area, write_image
@@ -185,6 +187,16 @@ def test_what_does_not_belong_together_is_refused(
     with pytest.raises(SystemExit, match=message):
         main(f"--data {place}/data --json {numbers} --model {shipped_model()} {changed.format(place=place)}".split())
     assert numbers.read_text() == before
+
+
+def test_a_process_that_dies_is_told_of(main: Main, place: Path) -> None:
+    measuring, lists = importlib.import_module("comparison_measuring"), importlib.import_module("peer_list")
+    task = measuring.Task(data=place / "data", split="val", photos=(0,), disturbed=frozenset({0}), frames=None)
+    model = lists.Contestant("ours", shipped_model())
+    with measuring.worker_processes(1) as executor:
+        executor.submit(os._exit, 1)
+        with pytest.raises(ModelFileError, match=r"the runtime of .*portrait\.tflite has crashed"):
+            measuring.measure(model, task, executor, lambda done, count: None)
 
 
 def test_a_changed_photo_is_another_data_set(main: Main, place: Path, tmp_path: Path) -> None:
