@@ -104,6 +104,7 @@ def look_through(
         "photos": {source: len(places) for source, places in chosen.items()},
         "disturbed_photos": {source: len(places) for source, places in suffering.items()},
         "film": Film(frames).name if frames else None,
+        "limit": limit,
         "probability_threshold": THRESHOLD,
         "boundary_tolerance": BOUNDARY_TOLERANCE,
         "disturbances": {each.name: each.strength for each in DISTURBANCES},

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from markdown_table import markdown_table
 from marked_block import put
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,9 +30,9 @@ def stages(found: Mapping[str, Any]) -> str:
     halo = [(name, f"{value:.1f}") for name, value in found["halo_psnr_db"].items()]
     return (
         f"{_where(found)}; 1280x720, one thread, median of {found['runs']}; of the frame: {shares}.\n\n"
-        + _table(("stage", "ms", "of plain blur"), rows)
+        + markdown_table(("stage", "ms", "of plain blur"), rows)
         + "\nPSNR in the ring around the subject, against the exact portrait of a saturated subject, mask of the "
-        "network's size:\n\n" + _table(("blur", "dB"), halo)
+        "network's size:\n\n" + markdown_table(("blur", "dB"), halo)
     )
 
 
@@ -67,7 +68,9 @@ def quality(found: Mapping[str, Any]) -> str:
             for model, of_model in models.items()
             for name, row in of_model.items()
         ]
-        blocks.append(f"{heading}\n\n" + _table(("masks of", "effect", *(QUALITY[key][0] for key in columns)), rows))
+        blocks.append(
+            f"{heading}\n\n" + markdown_table(("masks of", "effect", *(QUALITY[key][0] for key in columns)), rows)
+        )
     return "\n".join(blocks)
 
 
@@ -90,7 +93,7 @@ def pipeline(found: Mapping[str, Any]) -> str:
     lines = (
         f"{_where(found)}; {width}x{height} from a file, {found['display']}, threads: {found['threads']['network']} of "
         f"the network, {found['threads']['opencv']} of OpenCV; median of {found['rounds']} turns of "
-        f"{found['seconds']:g} s.\n\n" + _table(heads, rows)
+        f"{found['seconds']:g} s.\n\n" + markdown_table(heads, rows)
     )
     if found["cpu_ratio"]:
         ratios = ", ".join(f"{way} {value:.2f}" for way, value in found["cpu_ratio"].items())
@@ -111,7 +114,7 @@ def still(found: Mapping[str, Any]) -> str:
     ]
     text = (
         f"{_where(found)}; {found['threads']} threads, seconds from JPEG file to JPEG file, median of {found['runs']}:"
-        "\n\n" + _table(("photo", *steps, "memory, MiB"), rows)
+        "\n\n" + markdown_table(("photo", *steps, "memory, MiB"), rows)
     )
     for part, heading in (("gains_photos", "validation photos"), ("gains_video", "frames with a small person")):
         if part in found:
@@ -119,19 +122,13 @@ def still(found: Mapping[str, Any]) -> str:
                 (name, str(row["photos"]), f"{row['iou']:.4f}", f"{row['boundary_f']:.4f}")
                 for name, row in found[part].items()
             ]
-            text += "\n" + _table((heading, "number", "person IoU", "boundary F"), gains)
+            text += "\n" + markdown_table((heading, "number", "person IoU", "boundary F"), gains)
     return text
 
 
 def _where(found: Mapping[str, Any]) -> str:
     machine = found["machine"]
     return f"{machine['processor']}, {machine['cores']} cores, {machine['date']}"
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join(lines) + "\n"
 
 
 def main() -> int:
