@@ -37,20 +37,30 @@ def table(found: Mapping[str, Any]) -> str:
         f"{machine['processor']}, {machine['cores']} cores, {machine['date']}; threads: {found['threads']}, "
         f"{found['runs']} rounds in turns; {peer['name']} takes {peer['median_ms']:.2f} ms.",
         "",
-        f"| network | M parameters | M multiply-adds | ms | times {peer['name']} | 95 % interval | val IoU |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        f"| | network | M parameters | M multiply-adds | ms | times {peer['name']} | 95 % interval | val IoU |",
+        "|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for name, row in sorted(found["candidates"].items(), key=lambda item: item[1]["ratio"]["median"]):
+    for name, number in numbered(found).items():
+        row = found["candidates"][name]
         ratio = row["ratio"]
         shown = f"{scores[name]['mean_person_iou']:.4f}" if name in scores else ""
         lines.append(
-            f"| {f'**{name}**' if name in best else name} | {row['parameters'] / 1e6:.2f} | "
+            f"| {number} | {f'**{name}**' if name in best else name} | {row['parameters'] / 1e6:.2f} | "
             f"{row['multiply_adds'] / 1e6:.0f} | {row['median_ms']:.2f} | {ratio['median']:.2f} | "
             f"{ratio['low']:.2f}-{ratio['high']:.2f} | {shown} |"
         )
     if best:
         lines += ["", "Bold: none that was trained is both quicker and better. val IoU: mean of the sources."]
-    return "\n".join(lines) + "\n\n![Multiply-adds and accuracy against latency](architecture-search.png)\n"
+    return (
+        "\n".join(lines)
+        + "\n\n![Multiply-adds and accuracy against latency, numbered as in the table](architecture-search.png)\n"
+    )
+
+
+def numbered(found: Mapping[str, Any]) -> dict[str, int]:
+    """The networks from the quickest on, with the numbers that they have in the picture, where no name has room."""
+    quickest = sorted(found["candidates"], key=lambda name: found["candidates"][name]["ratio"]["median"])
+    return {name: place for place, name in enumerate(quickest, start=1)}
 
 
 def worth(found: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
@@ -68,46 +78,37 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     trained = worth(found)
-    figure = Figure(figsize=(15 if trained else 9, 6.5), dpi=100, layout="constrained")
+    figure = Figure(figsize=(13 if trained else 7, 5.5), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)  # draws into memory, whatever screen there is or is not
     machine = found["machine"]
     figure.suptitle(f"int8, one run; {machine['processor']}, {machine['cores']} cores, {machine['date']}", fontsize=11)
     panels = figure.subplots(1, 1 + bool(trained), squeeze=False)[0]
-    of_widths = _by_width(found["candidates"])
     costs = {name: (row["ratio"]["median"], row["multiply_adds"] / 1e6) for name, row in found["candidates"].items()}
-    _scatter(panels[0], costs, of_widths, found["against"]["name"])
+    _scatter(panels[0], costs, found)
     panels[0].set_ylabel("million multiply-adds")
     if trained:
-        _scatter(panels[1], trained, of_widths, found["against"]["name"])
+        _scatter(panels[1], trained, found)
         panels[1].set_ylabel("person IoU on val, mean of the sources")
         front = [trained[name] for name in pareto_front(trained)]
         panels[1].step(*zip(*front, strict=True), where="post", color="black", linestyle="--", linewidth=1, zorder=0)
     figure.savefig(path, metadata={"Software": None})
 
 
-def _by_width(candidates: Mapping[str, Any]) -> dict[float, list[str]]:
-    found: dict[float, list[str]] = {}
-    for name, row in candidates.items():
-        found.setdefault(row["spec"]["network"]["width_multiplier"], []).append(name)
-    return dict(sorted(found.items()))
-
-
-def _scatter(
-    axes: Axes, points: Mapping[str, tuple[float, float]], of_widths: Mapping[float, list[str]], peer: str
-) -> None:
-    """Points with their names, coloured by the backbone's width."""
-    for colour, (width, names) in zip(COLOURS, of_widths.items(), strict=False):
-        shown = [name for name in names if name in points]
-        axes.plot(*zip(*(points[name] for name in shown), strict=True) if shown else ((), ()), "o", color=colour,
-                  label=f"width {width:g}")  # fmt: skip
-        for name in shown:
-            axes.annotate(
-                name.partition("-")[2], points[name], (5, 3), textcoords="offset points", fontsize=7, color=colour
-            )
+def _scatter(axes: Axes, points: Mapping[str, tuple[float, float]], found: Mapping[str, Any]) -> None:
+    """Points with their numbers, coloured by the backbone's width."""
+    numbers = numbered(found)
+    widths = {name: row["spec"]["network"]["width_multiplier"] for name, row in found["candidates"].items()}
+    for colour, width in zip(COLOURS, sorted(set(widths.values())), strict=False):
+        shown = {numbers[name]: place for name, place in points.items() if widths[name] == width}
+        if not shown:
+            continue
+        axes.plot(*zip(*shown.values(), strict=True), "o", color=colour, label=f"width {width:g}")
+        for number, place in shown.items():
+            axes.annotate(str(number), place, (4, 4), textcoords="offset points", fontsize=9, color=colour)
     for limit in LIMITS:
         axes.axvline(limit, color="grey", linestyle=":")
-    axes.margins(x=0.15, y=0.08)
-    axes.set_xlabel(f"times as long as {peer}")
+    axes.margins(x=0.1, y=0.08)
+    axes.set_xlabel(f"times as long as {found['against']['name']}")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
 

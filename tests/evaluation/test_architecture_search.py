@@ -98,7 +98,8 @@ class TestCandidates:
     @pytest.mark.parametrize(
         ("change", "complaint"),
         [
-            (("size", "sizes"), "sizes"),
+            (("size", "sizes"), "KeyError\\('size'\\)"),
+            (("decoder_ch", "decodr_ch"), "decodr_channels"),
             (("[0.35]", "0.35"), "no list of values"),
             (("[16]", "[]"), "no list of values"),
             (("[[2]]", "[2]"), "not iterable"),
@@ -142,7 +143,7 @@ class TestCandidates:
         with torch.no_grad():
             assert torch.equal(network(noise), again(noise))
         assert min(spreads) > 0.3
-        assert max(spreads) < 3.0
+        assert max(spreads) < 10
 
 
 @pytest.mark.convert

@@ -47,4 +47,5 @@ def _finish(axes: Axes, label: str) -> None:
     axes.invert_yaxis()  # the first one above
     axes.margins(x=0.08)
     axes.set_xlabel(label)
+    axes.set_axisbelow(True)
     axes.grid(axis="x", alpha=0.3)
