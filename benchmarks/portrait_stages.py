@@ -2,9 +2,9 @@
 
     python benchmarks/portrait_stages.py [--runs 200] [--json FILE]
 
-Processor time of the one thread, stage after stage in rounds, so that another program disturbs them alike; the last
-column is the ratio to a plain full-size Gaussian blur of the same strength in the same run. A busy machine still slows
-the stages, which wait for memory, more than that blur.
+Processor time of the one thread, all stages in turns, so that another program disturbs them alike; the last column is
+the ratio to a plain full-size Gaussian blur of the same strength in the same run. A busy machine still slows the
+stages, which wait for memory, more than that blur.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -34,6 +35,8 @@ from demo_app.matte.guided_filter import coefficients
 from demo_app.matte.live import LiveRefiner
 from demo_app.matte.tighten import tighten
 from demo_app.matte.tiles import partition
+from edge_deeplab.evaluation.latency.clock import Clocks, timed
+from edge_deeplab.evaluation.latency.rounds import take_turns
 from edge_deeplab.evaluation.machine import describe_machine
 from edge_deeplab.image import resize_area
 
@@ -92,14 +95,10 @@ def stages(scene: Scene) -> tuple[dict[str, Callable[[], object]], dict[str, flo
 
 def median_ms(work: dict[str, Callable[[], object]], runs: int) -> dict[str, float]:
     """Median milliseconds of each, over rounds that go through all of them."""
-    times: dict[str, list[float]] = {name: [] for name in work}
-    for turn in range(runs + 3):  # the first rounds touch the buffers for the first time
-        for name, call in work.items():
-            start = time.thread_time()
-            call()
-            if turn >= 3:
-                times[name].append((time.thread_time() - start) * 1000.0)
-    return {name: statistics.median(values) for name, values in times.items()}
+    clocks = Clocks(processor=time.thread_time)
+    # The first rounds touch the buffers for the first time.
+    seconds = take_turns([partial(timed, call, clocks) for call in work.values()], warm_up=3, runs=runs, seed=0)
+    return dict(zip(work, (np.median(seconds.processor, axis=0) * 1e3).tolist(), strict=True))
 
 
 def halo(seeds: range) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,13 @@ from edge_deeplab.cli.model_options import foreign_model_options, say_how
 
 if TYPE_CHECKING:
     from edge_deeplab.evaluation.latency.contestant import Contestant
+    from edge_deeplab.evaluation.latency.conversion import ConversionTime
     from edge_deeplab.evaluation.latency.report import LeftOut
+    from edge_deeplab.evaluation.latency.stages import StageLatency
     from edge_deeplab.runtime.foreign.adaptation import Overrides
+    from edge_deeplab.spec import Target
+
+_LIVE = "live pipeline at 1280x720"
 
 
 @click.command()
@@ -24,6 +29,14 @@ if TYPE_CHECKING:
 @click.option("--warm-up", type=click.IntRange(min=0), default=10, show_default=True, help="Rounds before it counts.")
 @click.option("--runs", type=click.IntRange(min=2), default=100, show_default=True, help="Rounds that count.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the order within a round.")
+@click.option("--live", is_flag=True, help="Also the stages of the live pipeline at 720p, with each FILE's network.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    help="Also the conversion of each checkpoint among FILE... to this target, as for convert. May be given several "
+    "times.",
+)
 @click.option("--json", "numbers", type=click.Path(path_type=Path), help="Write every number here.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw every run here, as .png.")
 @foreign_model_options
@@ -36,6 +49,8 @@ def command(
     warm_up: int,
     runs: int,
     seed: int,
+    live: bool,
+    targets: tuple[str, ...],
     numbers: Path | None,
     plot: Path | None,
     overrides: Overrides,
@@ -46,10 +61,13 @@ def command(
     from the pixels at the network's size to the probabilities. docs/benchmark.md explains the numbers. A file that
     cannot be opened is left out, and the exit status is 1.
     """
+    import dataclasses
+
     from rich.console import Console
 
     from edge_deeplab.cli.progress import image_progress
     from edge_deeplab.evaluation.latency.report import distinct_names, measure_latency
+    from edge_deeplab.evaluation.latency.stage_tables import conversion_table, stage_tables
     from edge_deeplab.evaluation.latency.tables import latency_tables
     from edge_deeplab.extras import require_extra
     from edge_deeplab.files import make_folder, write_bytes, write_json
@@ -59,11 +77,26 @@ def command(
         if plot.suffix.lower() != ".png":
             raise click.UsageError(f"--plot draws a PNG: {plot.name} must end in .png.")
         require_extra("convert", "--plot", "matplotlib")
+    wanted = _conversions(files, targets)
     for written in (numbers, plot):
         if written is not None:
             make_folder(written.parent)
+    names = distinct_names(paths)
     with ExitStack() as stack:
-        opened, left_out = _open_all(stack, paths, distinct_names(paths), reference, threads, overrides)
+        opened, left_out = _open_all(stack, paths, names, reference, threads, overrides)
+        stages: list[StageLatency] = []
+        if live:  # first, because a model that knows no person is refused here
+            from edge_deeplab.cli.live_stages import live_stages
+
+            stages = live_stages(
+                [(model.name, model.path) for model in opened],
+                overrides,
+                against=None if reference is None else names[reference],
+                threads=threads,
+                warm_up=warm_up,
+                runs=runs,
+                seed=seed,
+            )
         with image_progress("taking turns") as progress:
             report = measure_latency(
                 opened,
@@ -77,16 +110,63 @@ def command(
             )
     console = Console()
     console.print(latency_tables(report, width=console.width))
+    found = report.to_dict()
+    if stages:
+        console.print(stage_tables(stages, title=_LIVE, against=report.against, width=console.width))
+        found["live"] = {"of": _LIVE, "ways": [dataclasses.asdict(row) for row in stages]}
+    conversions, failed = _time_conversions(wanted, dict(zip(paths, names, strict=True)))
+    if wanted:
+        if conversions:
+            console.print(conversion_table(conversions))
+        found["conversions"] = [dataclasses.asdict(row) for row in conversions]
+        found["left_out"] = [dataclasses.asdict(row) for row in (*left_out, *failed)]
     if numbers is not None:
-        write_json(numbers, report.to_dict())
+        write_json(numbers, found)
     if plot is not None:
         from edge_deeplab.evaluation.latency.plot import latency_plot
 
-        write_bytes(plot, latency_plot(report))
+        write_bytes(plot, latency_plot(report, stages=stages, stages_title=_LIVE, conversions=conversions))
     if numbers or plot:
         console.print(f"{' and '.join(str(path) for path in (numbers, plot) if path)} written", soft_wrap=True)
-    if left_out:
+    if left_out or failed:
         context.exit(1)
+
+
+def _conversions(files: Sequence[Path], targets: Sequence[str]) -> list[tuple[Path, Target]]:
+    """Every checkpoint among the files with every target."""
+    if not targets:
+        return []
+    from edge_deeplab.cli.conversion import REQUIRED, parse_targets
+    from edge_deeplab.extras import require_extra
+
+    chosen = parse_targets(targets)
+    checkpoints = [path for path in files if path.suffix.lower() == ".safetensors"]
+    if not checkpoints:
+        raise click.UsageError("--target is for checkpoints, and none of FILE... is one: name a .safetensors file.")
+    require_extra("convert", "--target", *REQUIRED)
+    return [(path, target) for path in checkpoints for target in chosen]
+
+
+def _time_conversions(
+    wanted: Sequence[tuple[Path, Target]], names: Mapping[Path, str]
+) -> tuple[list[ConversionTime], list[LeftOut]]:
+    """Convert one after the other; a line on standard error for each conversion that fails."""
+    from rich.console import Console
+
+    from edge_deeplab.cli.conversion_time import time_conversion
+    from edge_deeplab.errors import ConversionError
+    from edge_deeplab.evaluation.latency.report import LeftOut
+
+    timed: list[ConversionTime] = []
+    failed: list[LeftOut] = []
+    for path, target in wanted:
+        try:
+            with Console(stderr=True).status(f"converting {names[path]} to {target}"):
+                timed.append(time_conversion(path, target, name=names[path]))
+        except ConversionError as error:
+            click.echo(f"edge-deeplab: left out: {error}", err=True)
+            failed.append(LeftOut(f"{names[path]} to {target}", str(error)))
+    return timed, failed
 
 
 def _all_different(files: Sequence[Path], against: Path | None) -> tuple[list[Path], int | None]:

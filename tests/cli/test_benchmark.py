@@ -9,12 +9,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from edge_deeplab.evaluation.latency.statistics import Ratio, Spread, paired_ratio, spread
 from edge_deeplab.files import sha256
+from edge_deeplab.weights import shipped_checkpoint
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Refuses = Callable[..., str]
@@ -97,6 +99,49 @@ def test_what_cannot_be_opened_is_left_out_and_the_others_are_kept(
     assert not set(multiprocessing.active_children()) - processes
 
 
+def test_the_live_pipeline_and_conversions(
+    edge_deeplab: Run, small_checkpoint: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One conversion fails, and is left out: the ranges beside the checkpoint are of another one."""
+    monkeypatch.setenv("COLUMNS", "80")
+    checkpoint = Path(shutil.copy(small_checkpoint, tmp_path))
+    shutil.copy(shipped_checkpoint().with_suffix(".ranges.json"), tmp_path / "small.ranges.json")
+    numbers, plot = tmp_path / "out" / "a.json", tmp_path / "out" / "a.png"
+    words = ("benchmark", checkpoint, "--against", model, *SHORT, "--live", "--target", "onnx", "--target", "onnx-qdq")
+    threads = cv2.getNumThreads()
+    done = edge_deeplab(*words, "--json", numbers, "--plot", plot)
+    assert cv2.getNumThreads() == threads
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"edge-deeplab: left out: {checkpoint} is not converted to onnx-qdq: ")
+    assert "ranges" in line
+    assert len(list(tmp_path.iterdir())) == 3
+
+    values = json.loads(numbers.read_text())
+    assert [left["name"] for left in values["left_out"]] == ["small.safetensors to onnx-qdq"]
+    ways = values["live"]["ways"]
+    names = [checkpoint.name, model.name]
+    assert [(row["way"], row["name"]) for row in ways] == [(way, name) for way in ("full", "fast") for name in names]
+    for row in ways:
+        assert list(row["processor"]) == list(row["wall"]) == ["resize", "network", "smooth", "matte", "blur", "mix"]
+        assert row["wall_sum"]["minimum"] >= sum(spread["minimum"] for spread in row["wall"].values())
+        assert (row["ratio"] is None) == (row["name"] == model.name)
+    (conversion,) = values["conversions"]
+    assert (conversion["checkpoint"], conversion["target"]) == (checkpoint.name, "onnx")
+    assert conversion["processor"] > 1  # PyTorch's import alone takes more
+
+    lines = [line.split() for line in done.stdout.splitlines()]
+    shown = [line[1:8] for line in lines if line[:1] == [model.name] and len(line) == 9]
+    compared = [row for row in ways if row["name"] == model.name]
+    assert shown == [
+        [f"{spread['median']:.2f}" for spread in (*row["processor"].values(), row["processor_sum"])] for row in compared
+    ]
+    assert [checkpoint.name, "onnx"] in [line[:2] for line in lines]
+    assert max(map(len, done.stdout.splitlines()[:-1])) <= 80
+    with Image.open(plot) as picture:
+        assert picture.height > 700  # three parts; without the stages and the conversions it is half of that
+
+
 def test_what_it_refuses(refuses: Refuses, model: Path, foreign: Path, tmp_path: Path) -> None:
     out = ("--json", tmp_path / "a.json", "--plot", tmp_path / "a.png")
     assert "there is no model file" in refuses("benchmark", tmp_path / "none.tflite", *out)
@@ -107,3 +152,5 @@ def test_what_it_refuses(refuses: Refuses, model: Path, foreign: Path, tmp_path:
     assert "must end in .png" in refuses("benchmark", model, "--plot", tmp_path / "a.jpg", status=2)
     assert "Missing argument" in refuses("benchmark", *out, status=2)
     assert "in each other's way" in refuses("benchmark", model, "--json", foreign / "a.json")
+    assert "--target is for checkpoints" in refuses("benchmark", model, "--target", "onnx", *out, status=2)
+    assert "tflite-int4" in refuses("benchmark", model, "--target", "tflite-int4", *out)

@@ -1,18 +1,23 @@
-"""Latency as a picture: every run is a point, over a box."""
+"""Latency as a picture: every run is a point, over a box; below them what else was measured."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_deeplab.evaluation.latency.conversion import ConversionTime
 from edge_deeplab.evaluation.latency.report import LatencyReport
+from edge_deeplab.evaluation.latency.stage_plot import draw_conversions, draw_stages
+from edge_deeplab.evaluation.latency.stages import StageLatency
 from edge_deeplab.evaluation.latency.statistics import CONFIDENCE
 from edge_deeplab.runtime.contract import plural_threads
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import SubFigure
 
 # Okabe and Ito's colours (2008), told apart by people with any kind of colour vision.
 _BLUE, _RED = "#0072B2", "#D55E00"
@@ -20,8 +25,20 @@ _JITTER_SEED = 1  # any fixed number: the same report gives the same picture
 _WHISKERS = (5, 95)  # percentiles: the upper end is the table's p95
 
 
-def latency_plot(report: LatencyReport) -> bytes:
+def latency_plot(
+    report: LatencyReport,
+    *,
+    stages: Sequence[StageLatency] = (),
+    stages_title: str = "",
+    conversions: Sequence[ConversionTime] = (),
+) -> bytes:
     """Draw every run of every file, on a logarithmic axis; beside it the ratios, where there are some.
+
+    Args:
+        report: what was measured.
+        stages: drawn below it where there are some.
+        stages_title: says of what they are stages.
+        conversions: drawn at the bottom where there are some.
 
     Returns:
         A PNG file.
@@ -29,23 +46,35 @@ def latency_plot(report: LatencyReport) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 2.2 + 0.7 * len(report.files)), dpi=100, layout="constrained")
+    heights = [2.2 + 0.7 * len(report.files), 1.4 + 0.45 * len(stages), 1.4 + 0.45 * len(conversions)]
+    drawn = [True, bool(stages), bool(conversions)]
+    rows = [height for height, there in zip(heights, drawn, strict=True) if there]
+    figure = Figure(figsize=(13, sum(rows)), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)  # draws into memory, whatever screen there is or is not
+    parts = iter(figure.subfigures(len(rows), 1, height_ratios=rows, squeeze=False)[:, 0])
+    _draw_report(next(parts), report)
+    if stages:
+        draw_stages(next(parts).subplots(), stages, stages_title)
+    if conversions:
+        draw_conversions(next(parts).subplots(), conversions)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _draw_report(part: SubFigure, report: LatencyReport) -> None:
     machine = report.machine
-    figure.suptitle(
+    part.suptitle(
         f"One run, {plural_threads(report.threads)}; {report.runs} rounds in turns\n"
         f"{machine['processor']}, {machine['cores']} cores, {machine['date']}",
         fontsize=11,
     )
     if report.against is None:
-        _draw_times(figure.add_subplot(), report)
+        _draw_times(part.subplots(), report)
     else:
-        times, ratios = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1))
+        times, ratios = part.subplots(1, 2, sharey=True, width_ratios=(2, 1))
         _draw_times(times, report)
         _draw_ratios(ratios, report, report.against)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
 
 
 def _draw_times(axes: Axes, report: LatencyReport) -> None:
