@@ -39,7 +39,8 @@ def real_values(content: bytes, tensor: Tensor, name: str) -> NDArray[np.float32
         values = stored.astype(np.float32)
     else:
         scales, zero_points = _affine(tensor, name)
-        values = ((stored.astype(np.float64) - zero_points) * scales).astype(np.float32)
+        with np.errstate(over="ignore"):  # what is beyond float32 is refused below
+            values = ((stored.astype(np.float64) - zero_points) * scales).astype(np.float32)
     if not np.isfinite(values).all():
         raise ModelFileError(f"{name}: the tensor {tensor.name!r} has values that are not finite: get a fresh copy")
     return values
@@ -62,7 +63,11 @@ def _affine(tensor: Tensor, name: str) -> tuple[NDArray[np.float64], NDArray[np.
         )
     axis = tensor.quantized_dimension
     channels = tensor.shape[axis] if 0 <= axis < len(tensor.shape) else 0
-    if len(scales) not in (1, channels) or len(zero_points) != len(scales) or not (scales > 0).all():
+    if (
+        len(scales) not in (1, channels)
+        or len(zero_points) != len(scales)
+        or not ((scales > 0) & np.isfinite(scales)).all()
+    ):
         raise damaged(name)
     if len(scales) == 1:
         return scales.reshape(()), zero_points.reshape(())
