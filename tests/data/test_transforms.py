@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ OFF = Augmentation(
     blur=0.0,
     noise=0.0,
 )
-GEOMETRY = dataclasses.replace(OFF, scale=(0.6, 2.0), aspect=(0.7, 1.4), rotation=40.0, flip=0.5)
+GEOMETRY = dataclasses.replace(OFF, scale=(0.6, 2.0), aspect=(0.7, 1.4), rotation=40.0, turn=0.5, flip=0.5)
 
 
 @pytest.fixture
@@ -91,6 +92,28 @@ def test_mask_moves_with_the_image(sample: Sample) -> None:
         still = EvaluationTransform(80, 64, MaskKind.COVERAGE)(own)[1]
         moved += float((target - still).abs().mean()) > 0.02
     assert moved > 25
+
+
+@pytest.mark.parametrize("kind", MaskKind)
+def test_a_photo_stands_on_each_of_its_sides(sample: Sample, kind: MaskKind) -> None:
+    """Turned before the stretch: what comes out is the whole turned photo, with its mask."""
+    if kind is MaskKind.CLASSES:
+        sample = dataclasses.replace(sample, mask=np.where(sample.mask > 127, 7, 0).astype(np.uint8))
+    still, turning = (TrainingTransform(80, 64, kind, dataclasses.replace(OFF, turn=share)) for share in (0.0, 0.4))
+    sides = []
+    for quarters in range(4):
+        image, mask = (np.ascontiguousarray(np.rot90(plane, quarters)) for plane in (sample.image, sample.mask))
+        sides.append(still(Sample("turned", "", image, mask)))
+    assert all(float((a[0] - b[0]).abs().mean()) > 0.05 for a, b in itertools.combinations(sides, 2))
+    seen = [0, 0, 0, 0]
+    torch.manual_seed(0)
+    for _ in range(200):
+        image, target = turning(sample)
+        (side,) = (place for place, (turned, _) in enumerate(sides) if torch.equal(image, turned))
+        assert torch.equal(target, sides[side][1])
+        seen[side] += 1
+    assert 100 < seen[0] < 140  # 120 expected, with a deviation of 7
+    assert min(seen[1:]) > 12  # 27 expected of each, with a deviation of 5
 
 
 def test_class_mask_moves_with_the_image(sample: Sample) -> None:
