@@ -36,14 +36,17 @@ class Teacher:
         width: their columns.
         views: how it looks; a size there replaces both.
         sha256: of its checkpoint, to keep with the run.
+
+    Attributes:
+        height, width: of what it sees at scale 1.
     """
 
     def __init__(
         self, network: nn.Module, height: int, width: int, views: TeacherViews, *, sha256: str | None = None
     ) -> None:
         self._network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-        height, width = (views.size, views.size) if views.size else (height, width)
-        self._sizes = [(_side(height, scale), _side(width, scale)) for scale in views.scales]
+        self.height, self.width = (views.size, views.size) if views.size else (height, width)
+        self._sizes = [(_side(self.height, scale), _side(self.width, scale)) for scale in views.scales]
         self._flip = views.flip
         self.sha256 = sha256
 
