@@ -82,7 +82,7 @@ class ManifestDataset:
 
 def _doubted(folder: Path, ids: set[str]) -> frozenset[str]:
     """The ids of the photos whose masks are doubted. Raises: DatasetError: one of them is not among ``ids``."""
-    found = frozenset(path.stem for path in folder.glob("*.png"))
+    found = frozenset(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.png"))
     if strangers := sorted(found - ids):
         raise DatasetError(
             f"{folder / strangers[0]}.png belongs to no photo of the manifest: remove {folder} and make it anew"
