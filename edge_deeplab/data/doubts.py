@@ -51,8 +51,9 @@ def missing_person(coverage: NDArray[np.uint8], probability: NDArray[np.float32]
 def _wide(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     """What a disc of this radius reaches within a mask (its opening), bool, HxW."""
     # Beyond the picture's frame it goes on as it is there, or a shoulder that the frame cuts would lose its corner.
-    framed = cv2.copyMakeBorder(mask.astype(np.uint8), *[2 * radius] * 4, cv2.BORDER_REPLICATE)
-    inside = slice(2 * radius, -2 * radius)
+    edge = 2 * radius
+    framed = cv2.copyMakeBorder(mask.astype(np.uint8), edge, edge, edge, edge, cv2.BORDER_REPLICATE)
+    inside = slice(edge, -edge)
     opened: NDArray[np.bool_] = cv2.morphologyEx(framed, cv2.MORPH_OPEN, _disc(radius))[inside, inside] > 0
     return opened
 

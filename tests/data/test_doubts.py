@@ -1,29 +1,20 @@
-"""What may be doubted of a label, and that nobody counts it from there on."""
+"""What may be doubted of a label, and that a data set says so."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from edge_deeplab.data.doubts import missing_person
 from edge_deeplab.data.manifest import ManifestDataset
-from edge_deeplab.data.sample import IGNORE, MaskKind, Sample
-from edge_deeplab.data.transforms import (
-    UNKNOWN,
-    Augmentation,
-    EvaluationTransform,
-    TrainingTransform,
-    replace_background,
-)
+from edge_deeplab.data.sample import IGNORE
 from edge_deeplab.errors import DatasetError
-from edge_deeplab.image import resize_area, write_image
+from edge_deeplab.image import write_image
 
 SIZE = 200
 
@@ -128,93 +119,3 @@ def test_doubts_that_do_not_fit_are_refused(doubted: Path, photo: NDArray[np.uin
     path.rename(path.with_name("three.png"))
     with pytest.raises(DatasetError, match=r"three\.png belongs to no photo"):
         ManifestDataset(doubted)
-
-
-OFF = Augmentation(
-    scale=(1.0, 1.0),
-    aspect=(1.0, 1.0),
-    rotation=0.0,
-    flip=0.0,
-    brightness=(1.0, 1.0),
-    contrast=(1.0, 1.0),
-    saturation=(1.0, 1.0),
-    tint=(1.0, 1.0),
-    grey=0.0,
-    blur=0.0,
-    noise=0.0,
-)
-GEOMETRY = dataclasses.replace(OFF, scale=(0.6, 2.0), aspect=(0.7, 1.4), rotation=40.0, flip=0.5, turn=0.5)
-
-
-@pytest.fixture
-def sample(photo: NDArray[np.uint8], coverage: NDArray[np.uint8]) -> Sample:
-    return Sample("portrait", "bundled", photo, coverage, _lower_third(photo) > 0)
-
-
-def test_unchanged_size_ignores_exactly_what_is_doubted(sample: Sample) -> None:
-    assert sample.ignored is not None
-    expected = np.where(sample.ignored, UNKNOWN, sample.mask / np.float32(255))
-    evaluated = EvaluationTransform(152, 114, MaskKind.COVERAGE)(sample)[1][0]
-    trained = TrainingTransform(152, 114, MaskKind.COVERAGE, OFF)(sample)[1][0]
-    np.testing.assert_array_equal(evaluated.numpy(), expected)
-    np.testing.assert_allclose(trained.numpy(), expected, atol=1e-4)
-
-
-@pytest.mark.parametrize("size", [(41, 57), (80, 64), (300, 200)])
-def test_whatever_is_touched_by_a_doubt_is_ignored(sample: Sample, size: tuple[int, int]) -> None:
-    """A photo that is white where it is doubted: what is not black of it counts for nothing, wherever it went."""
-    assert sample.ignored is not None
-    white = np.repeat(sample.ignored[:, :, None] * np.uint8(255), 3, axis=2)
-    own = dataclasses.replace(sample, image=white)
-    torch.manual_seed(1)
-    seen = 0
-    for _ in range(20):
-        image, target = TrainingTransform(*size, MaskKind.COVERAGE, GEOMETRY)(own)
-        touched = image[:1] > 0.01
-        assert (target[touched] == UNKNOWN).all()
-        assert (target[image[:1] == 0] >= 0).all()
-        seen += bool(touched.any()) and not bool(touched.all())
-    assert seen > 15
-    image, target = EvaluationTransform(*size, MaskKind.COVERAGE)(own)
-    assert torch.equal(target == UNKNOWN, image[:1] > 0)
-
-
-def test_no_doubt_changes_nothing(sample: Sample) -> None:
-    """Not by a bit: a plane of doubts that is empty, and none at all."""
-    empty = dataclasses.replace(sample, ignored=np.zeros_like(sample.ignored))
-    none = dataclasses.replace(sample, ignored=None)
-    for transform in (
-        TrainingTransform(80, 64, MaskKind.COVERAGE, GEOMETRY),
-        EvaluationTransform(80, 64, MaskKind.COVERAGE),
-    ):
-        results = []
-        for one in (empty, none):
-            torch.manual_seed(4)
-            results.append(transform(one))
-        assert torch.equal(results[0][0], results[1][0])
-        assert torch.equal(results[0][1], results[1][1])
-
-
-def test_what_is_doubted_keeps_its_own_background(sample: Sample) -> None:
-    """A label without shoulders must not cut them off: they come along, and count for nothing there either."""
-    green = Sample("field", "", np.full((40, 70, 3), (10, 200, 30), np.uint8), np.zeros((40, 70), np.uint8))
-    assert sample.ignored is not None
-    mixed = replace_background(sample, green)
-    np.testing.assert_array_equal(mixed.image[sample.ignored], sample.image[sample.ignored])
-    assert (mixed.image[(sample.mask == 0) & ~sample.ignored] == (10, 200, 30)).all()
-    assert mixed.ignored is not None
-    np.testing.assert_array_equal(mixed.ignored, sample.ignored)
-
-
-def test_what_is_doubted_in_the_new_background_is_ignored_where_it_is_seen(sample: Sample) -> None:
-    known = dataclasses.replace(sample, ignored=None)
-    behind = dataclasses.replace(
-        sample,
-        image=resize_area(sample.image, 90, 70),
-        mask=np.zeros((90, 70), np.uint8),
-        ignored=np.ones((90, 70), np.bool_),
-    )
-    mixed = replace_background(known, behind)
-    assert mixed.ignored is not None
-    np.testing.assert_array_equal(mixed.ignored, sample.mask < 255)
-    assert replace_background(known, known).ignored is None
