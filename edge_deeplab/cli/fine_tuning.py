@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from edge_deeplab.data.sample import SegmentationDataset
+    from edge_deeplab.training.teacher import Teacher
 
 
 def fine_tune(
@@ -18,6 +19,7 @@ def fine_tune(
     out: Path,
     recipe: Mapping[str, Any],
     *,
+    teacher: Teacher | None = None,
     distillation: float | None = None,
     resume: bool,
     devices: int = 1,
@@ -30,7 +32,8 @@ def fine_tune(
         splits: training and validation data.
         out: folder of the run.
         recipe: settings of TrainingConfig that differ from the fine-tune's own.
-        distillation: share of the loss against the parent's probabilities; None: as the fine-tune has it.
+        teacher: whose probabilities it learns; None: the parent's.
+        distillation: share of the loss against them; None: as the fine-tune has it.
         resume, devices, accelerator: as for training.
     """
     from dataclasses import replace
@@ -49,7 +52,16 @@ def fine_tune(
     with image_progress("observing where the ranges start") as progress:
         start = starting_ranges(network, loaded, splits[0], out, resume=resume, progress=progress)
     checkpoint = train_quantized(
-        network, loaded, start, *splits, out, config, resume=resume, devices=devices, accelerator=accelerator
+        network,
+        loaded,
+        start,
+        *splits,
+        out,
+        config,
+        teacher=teacher,
+        resume=resume,
+        devices=devices,
+        accelerator=accelerator,
     )
     click.echo(
         f"Wrote {checkpoint} and its ranges. Next: edge-deeplab convert {checkpoint} --target tflite-int8 --out DIR"

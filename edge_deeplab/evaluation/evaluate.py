@@ -149,7 +149,7 @@ def score_sample(
     """
     return score_image(
         predict(session, labels, sample.image, one_at_a_time),
-        labels.truth(sample.mask),
+        labels.truth(sample.mask, sample.ignored),
         classes=len(labels.names),
         person=labels.person,
         index=index,

@@ -45,7 +45,8 @@ class MaskPictures(Callback):
 
     Args:
         images: float32, (N, 3, H, W), RGB in [0, 1].
-        targets: (N, 1, H, W) coverage in [0, 1], or (N, H, W) class indices.
+        targets: (N, 1, H, W) coverage in [0, 1], below 0 where it is not known (shown as 0), or (N, H, W) class
+            indices.
     """
 
     def __init__(self, images: Tensor, targets: Tensor) -> None:
@@ -58,7 +59,7 @@ class MaskPictures(Callback):
         with torch.no_grad():
             logits = pl_module.get_submodule("network")(images).float().cpu()
         if logits.shape[1] == 1:
-            truth, prediction = self._targets, torch.sigmoid(logits)
+            truth, prediction = self._targets.clamp(min=0.0), torch.sigmoid(logits)
         else:
             top = logits.shape[1] - 1
             truth, prediction = ((m.clamp(max=top) / top).unsqueeze(1) for m in (self._targets, logits.argmax(1)))

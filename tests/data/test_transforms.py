@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_deeplab.data.sample import IGNORE, MaskKind, Sample
 from edge_deeplab.data.torch_dataset import EvaluationDataset, TrainingDataset
 from edge_deeplab.data.transforms import (
+    UNKNOWN,
     Augmentation,
     EvaluationTransform,
     TrainingTransform,
@@ -37,6 +38,7 @@ OFF = Augmentation(
     noise=0.0,
 )
 GEOMETRY = dataclasses.replace(OFF, scale=(0.6, 2.0), aspect=(0.7, 1.4), rotation=40.0, turn=0.5, flip=0.5)
+TURNED = dataclasses.replace(GEOMETRY, turn=0.5)
 
 
 @pytest.fixture
@@ -294,3 +296,79 @@ def test_evaluation_dataset_repeats_itself(sample: Sample) -> None:
 def test_impossible_settings_are_refused(setting: dict[str, object], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         Augmentation(**setting)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def doubted(sample: Sample) -> Sample:
+    """The photo with doubts about the lower third of its mask."""
+    rows = np.arange(len(sample.mask))[:, None]
+    return dataclasses.replace(sample, ignored=np.broadcast_to(rows >= len(rows) * 2 // 3, sample.mask.shape))
+
+
+def test_unchanged_size_ignores_exactly_what_is_doubted(doubted: Sample) -> None:
+    assert doubted.ignored is not None
+    expected = np.where(doubted.ignored, UNKNOWN, doubted.mask / np.float32(255))
+    evaluated = EvaluationTransform(152, 114, MaskKind.COVERAGE)(doubted)[1][0]
+    trained = TrainingTransform(152, 114, MaskKind.COVERAGE, OFF)(doubted)[1][0]
+    np.testing.assert_array_equal(evaluated.numpy(), expected)
+    np.testing.assert_allclose(trained.numpy(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(41, 57), (80, 64), (300, 200)])
+def test_whatever_is_touched_by_a_doubt_is_ignored(doubted: Sample, size: tuple[int, int]) -> None:
+    """A photo that is white where it is doubted: what is not black of it counts for nothing, wherever it went."""
+    assert doubted.ignored is not None
+    white = np.repeat(doubted.ignored[:, :, None] * np.uint8(255), 3, axis=2)
+    own = dataclasses.replace(doubted, image=white)
+    torch.manual_seed(1)
+    seen = 0
+    for _ in range(20):
+        image, target = TrainingTransform(*size, MaskKind.COVERAGE, TURNED)(own)
+        touched = image[:1] > 0.01
+        assert (target[touched] == UNKNOWN).all()
+        assert (target[image[:1] == 0] >= 0).all()
+        seen += bool(touched.any()) and not bool(touched.all())
+    assert seen > 15
+    image, target = EvaluationTransform(*size, MaskKind.COVERAGE)(own)
+    assert torch.equal(target == UNKNOWN, image[:1] > 0)
+
+
+def test_no_doubt_changes_nothing(doubted: Sample) -> None:
+    """Not by a bit: a plane of doubts that is empty, and none at all."""
+    empty = dataclasses.replace(doubted, ignored=np.zeros_like(doubted.ignored))
+    none = dataclasses.replace(doubted, ignored=None)
+    for transform in (
+        TrainingTransform(80, 64, MaskKind.COVERAGE, TURNED),
+        EvaluationTransform(80, 64, MaskKind.COVERAGE),
+    ):
+        results = []
+        for one in (empty, none):
+            torch.manual_seed(4)
+            results.append(transform(one))
+        assert torch.equal(results[0][0], results[1][0])
+        assert torch.equal(results[0][1], results[1][1])
+
+
+def test_what_is_doubted_keeps_its_own_background(doubted: Sample) -> None:
+    """A label without shoulders must not cut them off: they come along, and count for nothing there either."""
+    green = Sample("field", "", np.full((40, 70, 3), (10, 200, 30), np.uint8), np.zeros((40, 70), np.uint8))
+    assert doubted.ignored is not None
+    mixed = replace_background(doubted, green)
+    np.testing.assert_array_equal(mixed.image[doubted.ignored], doubted.image[doubted.ignored])
+    assert (mixed.image[(doubted.mask == 0) & ~doubted.ignored] == (10, 200, 30)).all()
+    assert mixed.ignored is not None
+    np.testing.assert_array_equal(mixed.ignored, doubted.ignored)
+
+
+def test_what_is_doubted_in_the_new_background_is_ignored_where_it_is_seen(doubted: Sample) -> None:
+    known = dataclasses.replace(doubted, ignored=None)
+    behind = dataclasses.replace(
+        doubted,
+        image=resize_area(doubted.image, 90, 70),
+        mask=np.zeros((90, 70), np.uint8),
+        ignored=np.ones((90, 70), np.bool_),
+    )
+    mixed = replace_background(known, behind)
+    assert mixed.ignored is not None
+    np.testing.assert_array_equal(mixed.ignored, doubted.mask < 255)
+    assert replace_background(known, known).ignored is None

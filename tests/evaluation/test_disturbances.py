@@ -205,3 +205,8 @@ class TestDataset:
     def test_class_indices_are_refused(self, dataset_of: Any) -> None:
         with pytest.raises(DatasetError, match="one class"):
             DisturbedDataset(dataset_of([sample("a")], ("background", "cat", "person")), DISTURBANCES[0])
+
+    def test_doubts_that_would_have_to_move_with_the_photo_are_refused(self, dataset_of: Any) -> None:
+        doubted = dataclasses.replace(sample("a"), ignored=np.ones((61, 47), np.bool_))
+        with pytest.raises(DatasetError, match="a has doubts about its mask"):
+            DisturbedDataset(dataset_of([doubted]), DISTURBANCES[0])[0]

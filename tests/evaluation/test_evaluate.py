@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,18 @@ PHOTOS = [
     sample("third", "b", red_columns=6, true_columns=2),
     sample("negative", "none", red_columns=2, true_columns=0),
 ]
+
+
+def test_what_is_doubted_does_not_count(red_session: Any, dataset_of: Any) -> None:
+    """Each of these is wrong in columns that the mask is doubted in, and nowhere else."""
+    doubted = np.zeros((8, 8), np.bool_)
+    doubted[:, 2:] = True
+    photos = [replace(photo, ignored=doubted) for photo in PHOTOS[1:]]
+    photos[2] = replace(photos[2], ignored=~doubted)
+    result = evaluate(red_session, dataset_of(photos))
+    assert [image.person_iou for image in result.images] == [1.0, 1.0, None]
+    assert result.images[2].false_person == 0.0
+    assert result.total.class_iou["person"] == 1.0
 
 
 def test_scores_by_hand(red_session: Any, dataset_of: Any) -> None:

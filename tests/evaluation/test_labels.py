@@ -17,6 +17,8 @@ def test_a_person_model_on_coverage_masks(dataset_of: Any) -> None:
     assert labels.names == ("background", "person")
     assert labels.person == 1
     assert labels.truth(np.array([[0, 127, 128, 255]], dtype=np.uint8)).tolist() == [[0, 0, 1, 1]]
+    mask, ignored = np.array([[0, 255, 255]], dtype=np.uint8), np.array([[True, True, False]])
+    assert labels.truth(mask, ignored).tolist() == [[255, 255, 1]]
     assert labels.predicted(np.array([[[0.5], [0.4]]], dtype=np.float32), 1, 2).tolist() == [[1, 0]]
 
 

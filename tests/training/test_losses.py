@@ -59,6 +59,28 @@ def test_ignored_pixels_do_not_count() -> None:
     assert float(nothing) == 0
 
 
+def test_coverage_that_is_not_known_does_not_count() -> None:
+    torch.manual_seed(0)
+    logits, coverage = torch.randn(1, 1, 16, 16, requires_grad=True), _disc()
+    coverage[:, :, :6] = -1
+    person_loss(logits, coverage, dice_weight=1.0, boundary_weight=2.0).backward()
+    assert logits.grad is not None
+    assert float(logits.grad[:, :, :6].abs().max()) == 0
+    assert float(logits.grad[:, :, 6:].abs().min()) > 0
+    nothing = person_loss(logits.detach(), torch.full_like(coverage, -1), dice_weight=1.0, boundary_weight=2.0)
+    assert float(nothing) == 0
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_where_the_unknown_begins_is_no_outline(value: float) -> None:
+    """Half of the picture is unknown, the rest is all person or all background: every known pixel weighs the same."""
+    torch.manual_seed(0)
+    logits, coverage = torch.randn(1, 1, 16, 16), torch.full((1, 1, 16, 16), value)
+    coverage[:, :, :8] = -1
+    plain, weighted = (person_loss(logits, coverage, dice_weight=0.0, boundary_weight=weight) for weight in (0.0, 9.0))
+    torch.testing.assert_close(plain, weighted)
+
+
 def test_the_loss_of_a_batch_is_the_mean_over_its_images() -> None:
     """What DDP averages over processes is then the loss of the whole batch."""
     torch.manual_seed(0)
@@ -76,6 +98,8 @@ def test_iou_of_images() -> None:
     logits[0, 0, 0, :] = 1.0  # two pixels called person, one of them right, and one missed
     truth[0, 0, :, 0] = 1.0
     assert image_iou(logits, truth).tolist() == pytest.approx([1 / 3, 1.0])  # nothing there, nothing found: 1
+    truth[0, 0, 0, 1] = truth[0, 0, 1, 0] = -1.0  # the wrong one and the missed one are left out
+    assert image_iou(logits, truth).tolist() == pytest.approx([1.0, 1.0])
     classes = torch.tensor([[[0, 0], [1, 255]]])
     scores = torch.nn.functional.one_hot(torch.tensor([[[0, 1], [1, 2]]]), 3).permute(0, 3, 1, 2).float()
     assert float(image_iou(scores, classes)) == pytest.approx((1 / 2 + 1 / 2) / 2)  # class 2 only where ignored
