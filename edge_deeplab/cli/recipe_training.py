@@ -54,6 +54,7 @@ def train_recipe(
         begin_run,
         finish_stage,
         finished_stages,
+        require_no_run,
         require_same_run,
     )
 
@@ -66,6 +67,7 @@ def train_recipe(
         require_same_run(out, recipe, photos.photos)
         done = finished_stages(out)
     else:
+        require_no_run(out)
         init_sha256 = init_hash(recipe, init)
         for split in (photos.train, photos.val):
             check_dataset(split)

@@ -35,7 +35,7 @@ from edge_deeplab.files import make_folder, write_json
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.models.loading import save_state
 from edge_deeplab.spec import ModelSpec
-from edge_deeplab.training.callbacks import BestModel, MaskPictures
+from edge_deeplab.training.callbacks import BestModel, Curves, MaskPictures
 from edge_deeplab.training.config import TrainingConfig
 from edge_deeplab.training.losses import class_loss, person_loss
 from edge_deeplab.training.module import Loss, SegmentationModule
@@ -68,7 +68,8 @@ def train(
     """Train ``network`` and write ``out/model.safetensors``: the averaged weights of the best epoch.
 
     Beside it: ``last.ckpt`` (everything that ``resume`` needs, written whole after each epoch, so that a kill costs
-    at most one epoch), ``config.json``, ``curves/version_N/metrics.csv`` and TensorBoard's files, a version a start.
+    at most one epoch), ``config.json``, ``curves.csv`` and ``curves.png`` of all epochs, and in finer steps
+    ``curves/version_N/metrics.csv`` and TensorBoard's files, a version a start.
 
     Args:
         network: changed in place; pretrained where wanted.
@@ -253,10 +254,11 @@ def _callbacks(
     count = min(_PICTURES, len(evaluation))
     chosen = [evaluation[index * len(evaluation) // count] for index in range(count)]
     pictures = MaskPictures(torch.stack([image for image, _ in chosen]), torch.stack([mask for _, mask in chosen]))
-    # The order matters: the first two look at the averaged weights, which the third puts back at the end.
+    # The order matters: the first two look at the averaged weights, which WeightAveraging puts back at the end.
     return [
         BestModel(save),
         pictures,
+        Curves(out),
         WeightAveraging(avg_fn=partial(_moving_average, decay=config.ema_decay)),
         ModelCheckpoint(out, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False),
         LearningRateMonitor("step"),

@@ -52,8 +52,7 @@ def begin_run(
     Raises:
         OutputError: the place cannot be written to, or holds a run already.
     """
-    if (out / RECORD).exists():
-        raise OutputError(f"{out} already holds a run: continue it with --resume, or choose another --out")
+    require_no_run(out)
     make_folder(out)
     recipe.write(out / RECIPE)
     write_photo_hashes(out / PHOTOS, photos)
@@ -65,6 +64,12 @@ def begin_run(
         "stages": {},
     }
     write_json(out / RECORD, record)  # the last of the three: where it is, the run has begun
+
+
+def require_no_run(out: Path) -> None:
+    """Refuse to write over a run. Raises: OutputError."""
+    if (out / RECORD).exists():
+        raise OutputError(f"{out} already holds a run: continue it with --resume, or choose another --out")
 
 
 def require_same_run(out: Path, recipe: Recipe, photos: tuple[PhotoHash, ...]) -> None:

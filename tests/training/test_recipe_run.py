@@ -108,7 +108,8 @@ def test_a_run_in_pieces_is_the_same_run(straight: Path, made_persons: Path, rec
     assert run(_words(made_persons, recipe, out, "--resume", "--stop-after", "float")) == 0
     assert not (out / "int8").exists()
     assert run(_words(made_persons, recipe, out, "--resume")) == 0
-    for name in ("float/model.safetensors", "int8/model.safetensors", "data.csv"):
+    models, curves = ("float/model.safetensors", "int8/model.safetensors"), ("float/curves.csv", "int8/curves.png")
+    for name in (*models, *curves, "data.csv"):
         assert (out / name).read_bytes() == (straight / name).read_bytes(), name
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     assert run(_words(made_persons, recipe, out, "--resume")) == 0
