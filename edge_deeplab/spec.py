@@ -147,6 +147,8 @@ class NetworkSpec:
     Attributes:
         backbone: the feature extractor.
         width_multiplier: MobileNetV2's alpha (Sandler et al. 2018, section 4, "Trade-off hyper parameters").
+        channel_divisor: the backbone's channels are rounded to multiples of it. 8 as in the authors' code; their
+            DeepLabs of width 0.5 have 4: 12 channels at stride 4 instead of 16.
         output_stride: input size over the size of the last feature map: 8, 16 or 32 (Chen et al. 2017,
             "Rethinking Atrous Convolution", section 3.1).
         aspp_channels: channels of each ASPP branch and of the projection behind their concatenation
@@ -164,6 +166,7 @@ class NetworkSpec:
 
     backbone: Backbone = Backbone.MOBILENET_V2
     width_multiplier: float = 1.0
+    channel_divisor: int = 8
     output_stride: int = 16
     aspp_channels: int = 256
     atrous_rates: tuple[int, ...] = (6, 12, 18)
@@ -180,7 +183,7 @@ class NetworkSpec:
             raise SpecError(f"output stride {self.output_stride} does not exist: choose 8, 16 or 32")
         if self.width_multiplier <= 0:
             raise SpecError(f"width multiplier {self.width_multiplier} is not positive: try 1.0 or 0.5")
-        for name in ("aspp_channels", "decoder_channels", "skip_channels", "num_classes"):
+        for name in ("channel_divisor", "aspp_channels", "decoder_channels", "skip_channels", "num_classes"):
             if getattr(self, name) < 1:
                 raise SpecError(f"{name} is {getattr(self, name)}: it must be at least 1")
         if any(rate < 1 for rate in self.atrous_rates):

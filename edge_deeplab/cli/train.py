@@ -12,7 +12,10 @@ from edge_deeplab.cli.recipe_training import train_recipe
 
 _WITH_RECIPE = ("data", "out", "recipe", "stop_after", "other_data", "init", "accelerator", "workers", "resume")
 _ONLY_WITH_RECIPE = ("stop_after", "other_data")
-_OF_THE_NETWORK = ("init", "input_size", "width", "output_stride", "head_channels", "freeze_epochs")
+_OF_THE_NETWORK = (
+    *("init", "init_range", "input_size", "width", "channel_divisor", "output_stride", "head_channels"),
+    "freeze_epochs",
+)
 
 
 @click.command()
@@ -31,9 +34,28 @@ _OF_THE_NETWORK = ("init", "input_size", "width", "output_stride", "head_channel
 @click.option("--val-split", default="val", show_default=True, help="Split that the best epoch is chosen by.")
 @click.option("--classes", default="person", show_default=True, help="Class names, separated by commas.")
 @click.option("--skip-bad", is_flag=True, help="Leave out photos that cannot be read, and count them.")
-@click.option("--init", default="none", show_default=True, help="Backbone: none, imagenet (download), or a file.")
+@click.option(
+    "--init",
+    metavar="none|imagenet|FILE",
+    default="none",
+    show_default=True,
+    help="Backbone: random; torchvision's (download); a .npz of Keras; the .tflite of a MobileNetV2 or DeepLab.",
+)
+@click.option(
+    "--init-range",
+    nargs=2,
+    type=float,
+    metavar="LOW HIGH",
+    help="What a .tflite of --init takes for black and white: 0 1, -1 1 or 0 255; from the file, where it says so.",
+)
 @click.option("--input-size", default=256, show_default=True, help="Height and width of the network's input.")
 @click.option("--width", default=1.0, show_default=True, help="MobileNetV2's width multiplier.")
+@click.option(
+    "--channel-divisor",
+    default=8,
+    show_default=True,
+    help="The backbone's channels are multiples of it: 4 for the published DeepLabs of width 0.5.",
+)
 @click.option("--output-stride", default=16, show_default=True, help="8, 16 or 32.")
 @click.option("--head-channels", default=128, show_default=True, help="Channels of ASPP and decoder.")
 @click.option("--epochs", type=click.IntRange(min=1), help="9; 3 with --qat.")
@@ -44,6 +66,8 @@ _OF_THE_NETWORK = ("init", "input_size", "width", "output_stride", "head_channel
 @click.option("--backbone-rate", type=float, help="The backbone's rate, as a factor on --lr: 0.3; 0.5 with --qat.")
 @click.option("--freeze-epochs", default=0, show_default=True, help="First epochs with a frozen backbone.")
 @click.option("--scale", nargs=2, type=float, default=(0.8, 1.6), show_default=True, help="Range of random zoom.")
+@click.option("--rotation", default=15.0, show_default=True, help="Largest random rotation in degrees, either way.")
+@click.option("--turn", default=0.0, show_default=True, help="Share of photos on their side or upside down.")
 @click.option("--background", default=0.0, show_default=True, help="Share of photos with another's background.")
 @click.option("--precision", type=click.Choice(["bf16", "float32"]), default="bf16", show_default=True)
 @click.option("--devices", default=1, show_default=True, help="GPUs, or CPU processes, by DDP.")
@@ -72,8 +96,10 @@ def command(
     classes: str,
     skip_bad: bool,
     init: str,
+    init_range: tuple[float, float] | None,
     input_size: int,
     width: float,
+    channel_divisor: int,
     output_stride: int,
     head_channels: int,
     epochs: int | None,
@@ -84,6 +110,8 @@ def command(
     backbone_rate: float | None,
     freeze_epochs: int,
     scale: tuple[float, float],
+    rotation: float,
+    turn: float,
     background: float,
     precision: str,
     devices: int,
@@ -131,6 +159,7 @@ def command(
     from edge_deeplab.cli.training_data import open_splits
     from edge_deeplab.data.transforms import Augmentation
     from edge_deeplab.models.deeplab import build_network
+    from edge_deeplab.runtime.foreign.adaptation import InputRange
     from edge_deeplab.spec import ModelSpec, NetworkSpec
     from edge_deeplab.training.config import OptimizerKind, TrainingConfig
     from edge_deeplab.training.initialization import initialize_backbone
@@ -148,7 +177,7 @@ def command(
         "precision": "bf16-mixed" if precision == "bf16" else "32-true",
         "seed": seed,
         "workers": workers,
-        "augmentation": Augmentation(scale=scale, background=background),
+        "augmentation": Augmentation(scale=scale, rotation=rotation, turn=turn, background=background),
     }
     chosen = {name: value for name, value in settings.items() if value is not None}
     names = tuple(name.strip() for name in classes.split(","))
@@ -168,6 +197,7 @@ def command(
     spec = ModelSpec(
         network=NetworkSpec(
             width_multiplier=width,
+            channel_divisor=channel_divisor,
             output_stride=output_stride,
             aspp_channels=head_channels,
             decoder_channels=head_channels,
@@ -180,7 +210,8 @@ def command(
     torch.manual_seed(seed)
     network = build_network(spec.network)
     if not resume:
-        initialize_backbone(network, init, train_data, spec)
+        given = None if init_range is None else InputRange.uniform(*init_range)
+        initialize_backbone(network, init, train_data, spec, input_range=given)
     checkpoint = train(
         network,
         spec,

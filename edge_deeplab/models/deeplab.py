@@ -65,7 +65,11 @@ def build_network(spec: NetworkSpec) -> DeepLab:
     """Build the network that a specification describes, with fresh weights."""
     match spec.backbone:
         case Backbone.MOBILENET_V2:
-            backbone = MobileNetV2(width_multiplier=spec.width_multiplier, output_stride=spec.output_stride)
+            backbone = MobileNetV2(
+                width_multiplier=spec.width_multiplier,
+                channel_divisor=spec.channel_divisor,
+                output_stride=spec.output_stride,
+            )
     # The rates are stated for output stride 16 and follow the resolution (Chen et al. 2017, section 3.3).
     rates = [max(1, rate * 16 // spec.output_stride) for rate in spec.atrous_rates]
     aspp = ASPP(

@@ -1,4 +1,4 @@
-"""ImageNet weights for the MobileNetV2 backbone, with their input normalization folded in.
+"""Published weights for the MobileNetV2 backbone, with their input normalization folded in.
 
 The network takes RGB in [0, 1]; the weights were trained on normalized input. The normalization is
 linear, so it goes into the stem convolution and its BatchNorm, and nobody can forget it later. (Only
@@ -8,56 +8,74 @@ of fine-tuning settle.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from zipfile import BadZipFile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge_deeplab.errors import CheckpointError
 from edge_deeplab.models.backbones.mobilenet_v2 import MobileNetV2
 from edge_deeplab.models.layers import ConvBNAct
 
-# The preprocessing of the two sources: y = (x - mean) / std for x in [0, 1].
-_KERAS_MEAN, _KERAS_STD = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
-_TORCHVISION_MEAN, _TORCHVISION_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# torchvision's preprocessing: (x - mean) / deviation for x in [0, 1].
+_TORCHVISION_MEAN, _TORCHVISION_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
-class _FoldedLayer:
-    """One convolution with its BatchNorm folded in: weight (out, in, h, w) and bias (out,), float32."""
+class FoldedLayer:
+    """A convolution with its BatchNorm folded in.
+
+    Attributes:
+        name: in its file.
+        weight: float32, (out, in / groups, rows, columns).
+        bias: float32, (out,).
+    """
 
     name: str
     weight: Tensor
     bias: Tensor
 
 
-def load_keras_npz(backbone: MobileNetV2, path: Path, images: Tensor) -> None:
-    """Start a width-1.0 backbone from BatchNorm-folded Keras weights, and give it living BatchNorms back.
+@dataclass(frozen=True)
+class FoldedWeights:
+    """What a file without BatchNorms has of a backbone.
 
-    The file holds the convolutions in the order of execution as ``NN_conv_w`` / ``NN_dw_w`` (layout
-    [out, h, w, in]; depthwise [1, h, w, c]) and ``NN_..._b``. Each BatchNorm gets the mean and variance that its
-    convolution shows on ``images``, and the scale and shift that undo them, so that in eval mode the network
-    computes what the file's does, and in training it is normalized from the first step on.
+    Attributes:
+        source: the file, for error messages.
+        layers: its convolutions in the order of execution. Those behind the backbone's belong to a head: they are
+            not used.
+        mean: of the normalization that the file's network was trained with: it took (x - mean) / deviation for RGB
+            x in [0, 1]. One number for each channel.
+        deviation: as many, positive.
+        end: what follows these layers in the file, for error messages: "before its first MEAN"; may be empty.
+    """
+
+    source: str
+    layers: tuple[FoldedLayer, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    end: str = ""
+
+
+def load_folded(backbone: MobileNetV2, weights: FoldedWeights, images: Tensor) -> None:
+    """Start a backbone from weights with BatchNorm folded in, and give it living BatchNorms back.
+
+    Each BatchNorm gets the mean and variance that its convolution shows on ``images``, and the scale and shift that
+    undo them, so that in eval mode the network computes what the file's does, and in training it is normalized from
+    the first step on.
 
     Args:
-        backbone: changed in place.
-        path: the .npz file.
+        backbone: changed in place, unless the weights are refused.
+        weights: of a network of the same widths; strides and atrous rates may differ, since weights do not know them.
         images: float, (N, 3, H, W), RGB in [0, 1]; a batch of real photos.
 
     Raises:
-        CheckpointError: not such a file, or its layers are not the backbone's, or layers of either are left over
-            (but for the 1280-channel classification layer, which a segmentation network does not have).
+        CheckpointError: the file's layers are not the backbone's.
     """
-    layers = _normalized_input(_read_npz(path), _KERAS_MEAN, _KERAS_STD)
     targets = _conv_layers(backbone)
-    if len(layers) == len(targets) + 1:  # the classification layer
-        layers = layers[:-1]
-    _check_layers(path.name, layers, targets)
+    layers = _matching(weights, targets)
+    layers[0] = _normalized_input(layers[0], weights.mean, weights.deviation)
     hooks = []
     for layer, target in zip(layers, targets, strict=True):
         target.conv.weight.data.copy_(layer.weight)
@@ -72,7 +90,7 @@ def load_keras_npz(backbone: MobileNetV2, path: Path, images: Tensor) -> None:
         backbone.train(training)
 
 
-def _statistics_hook(bn: nn.BatchNorm2d, bias: Tensor):  # type: ignore[no-untyped-def]
+def _statistics_hook(bn: nn.BatchNorm2d, bias: Tensor) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
     def hook(conv: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         variance, mean = torch.var_mean(output, dim=(0, 2, 3))
         bn.running_mean = mean
@@ -87,22 +105,25 @@ def load_torchvision(backbone: MobileNetV2, state: dict[str, Tensor]) -> None:
     """Start a width-1.0 backbone from the state dict of ``torchvision.models.mobilenet_v2``.
 
     Args:
-        backbone: changed in place.
+        backbone: changed in place, unless the weights are refused.
         state: torchvision's state dict (``MobileNet_V2_Weights.IMAGENET1K_V2.get_state_dict()``).
 
     Raises:
-        CheckpointError: its layers are not the backbone's, or layers are left over on either side.
+        CheckpointError: its layers are not the backbone's.
     """
     # torchvision lists convolution, BatchNorm, convolution, ... in the order of execution.
     convs = [name for name, value in state.items() if name.startswith("features.") and value.ndim == 4]
     norms = [name.removesuffix(".running_mean") for name in state if name.endswith(".running_mean")]
-    layers = [_FoldedLayer(name, state[name], torch.zeros(len(state[name]))) for name in convs]
+    weights = FoldedWeights(
+        "torchvision's MobileNetV2",
+        tuple(FoldedLayer(name, state[name], torch.zeros(len(state[name]))) for name in convs),
+        _TORCHVISION_MEAN,
+        _TORCHVISION_DEVIATION,
+    )
     targets = _conv_layers(backbone)
-    if len(layers) == len(targets) + 1:
-        layers, norms = layers[:-1], norms[:-1]
-    layers = _normalized_input(layers, _TORCHVISION_MEAN, _TORCHVISION_STD)
-    _check_layers("torchvision's MobileNetV2", layers, targets)
-    for layer, norm, target in zip(layers, norms, targets, strict=True):
+    layers = _matching(weights, targets)
+    layers[0] = _normalized_input(layers[0], weights.mean, weights.deviation)
+    for layer, norm, target in zip(layers, norms, targets, strict=False):
         target.conv.weight.data.copy_(layer.weight)
         for key in ("weight", "bias", "running_mean", "running_var"):
             getattr(target.bn, key).data.copy_(state[f"{norm}.{key}"])
@@ -114,41 +135,28 @@ def _conv_layers(backbone: MobileNetV2) -> list[ConvBNAct]:
     return [module for module in backbone.modules() if isinstance(module, ConvBNAct)]
 
 
-def _read_npz(path: Path) -> list[_FoldedLayer]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays: dict[str, NDArray[np.float64]] = {name: file[name] for name in file.files}
-        layers = []
-        for name in sorted(name for name in arrays if name.endswith("_w")):
-            weight = torch.from_numpy(np.asarray(arrays[name], dtype=np.float32))
-            depthwise = name.endswith("_dw_w")
-            weight = weight.permute(3, 0, 1, 2) if depthwise else weight.permute(0, 3, 1, 2)
-            bias = torch.from_numpy(np.asarray(arrays[name[:-1] + "b"], dtype=np.float32))
-            layers.append(_FoldedLayer(name, weight.contiguous(), bias))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no weight file {path}") from error
-    except (OSError, KeyError, ValueError, EOFError, RuntimeError, BadZipFile) as error:
-        raise CheckpointError(f"{path} holds no folded MobileNetV2 weights ({error}): get a fresh copy") from error
+def _matching(weights: FoldedWeights, targets: Sequence[ConvBNAct]) -> list[FoldedLayer]:
+    """The file's layers that are the backbone's. Raises: as :func:`load_folded`."""
+    if len(weights.layers) < len(targets):
+        end = f" {weights.end}" if weights.end else ""
+        raise CheckpointError(
+            f"{weights.source} has {len(weights.layers)} convolutions{end}, and the backbone {len(targets)}: "
+            "they are not the same network"
+        )
+    layers = list(weights.layers[: len(targets)])
+    for place, (layer, target) in enumerate(zip(layers, targets, strict=True)):
+        wanted = target.conv.weight.shape
+        if layer.weight.shape != wanted or len(layer.bias) != wanted[0]:
+            raise CheckpointError(
+                f"{weights.source}: convolution {place} ({layer.name}) has shape {tuple(layer.weight.shape)}, and the "
+                f"backbone wants {tuple(wanted)} there: it is another network, or one of another width multiplier or "
+                "channel divisor"
+            )
     return layers
 
 
-def _normalized_input(layers: list[_FoldedLayer], mean: Sequence[float], std: Sequence[float]) -> list[_FoldedLayer]:
-    if not layers or layers[0].weight.shape[1] != 3:
-        return layers  # _check_layers refuses it by name
-    stem = layers[0]
-    weight = stem.weight / torch.tensor(std).view(1, 3, 1, 1)
+def _normalized_input(stem: FoldedLayer, mean: Sequence[float], deviation: Sequence[float]) -> FoldedLayer:
+    """The stem that takes RGB in [0, 1] for one that takes (x - mean) / deviation."""
+    weight = stem.weight / torch.tensor(deviation).view(1, 3, 1, 1)
     bias = stem.bias - (weight * torch.tensor(mean).view(1, 3, 1, 1)).sum((1, 2, 3))
-    return [_FoldedLayer(stem.name, weight, bias), *layers[1:]]
-
-
-def _check_layers(source: str, layers: list[_FoldedLayer], targets: list[ConvBNAct]) -> None:
-    if len(layers) != len(targets):
-        raise CheckpointError(
-            f"{source} has {len(layers)} convolutions and the backbone {len(targets)}: they are not the same network"
-        )
-    for layer, target in zip(layers, targets, strict=True):
-        if layer.weight.shape != target.conv.weight.shape or len(layer.bias) != len(target.conv.weight):
-            raise CheckpointError(
-                f"{source}: {layer.name} has shape {tuple(layer.weight.shape)}, and the backbone wants "
-                f"{tuple(target.conv.weight.shape)} there: use width multiplier 1.0, or start without these weights"
-            )
+    return replace(stem, weight=weight, bias=bias)

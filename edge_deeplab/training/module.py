@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.training.config import OptimizerKind
+from edge_deeplab.training.depthwise import fast_depthwise_gradients
 from edge_deeplab.training.losses import IGNORE
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -64,7 +65,8 @@ class SegmentationModule(LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         images, target = batch
-        logits = self.network(images.contiguous(memory_format=torch.channels_last))
+        with fast_depthwise_gradients(self.device):
+            logits = self.network(images.contiguous(memory_format=torch.channels_last))
         loss = self._loss(logits.float(), target)
         self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True)
         return loss

@@ -25,6 +25,7 @@ from edge_deeplab.quantization.trainable import TrainableNetwork
 from edge_deeplab.quantization.unfold import network_of, on_int8_grid
 from edge_deeplab.spec import NetworkSpec
 from edge_deeplab.training.config import OptimizerKind, TrainingConfig
+from edge_deeplab.training.depthwise import fast_depthwise_gradients
 from edge_deeplab.training.module import Loss, image_iou, scheduled_optimizer
 from edge_deeplab.training.run import CHECKPOINT, fit, rate_factor, segmentation_loss
 
@@ -186,7 +187,8 @@ class QuantizationAwareModule(LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         images, target = batch
         images = images.contiguous(memory_format=torch.channels_last)
-        logits = self.network(images).float()
+        with fast_depthwise_gradients(self.device):
+            logits = self.network(images).float()
         with torch.no_grad():
             taught = self._teacher[0](images).float()
         loss = (1 - self._distillation) * self._loss(logits, target)

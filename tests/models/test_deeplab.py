@@ -45,6 +45,27 @@ def test_counting_leaves_the_network_as_it_was() -> None:
     assert not any(module._forward_hooks for module in network.modules())
 
 
+@pytest.mark.parametrize(
+    ("width", "divisor", "channels"),
+    [
+        # Table 2 of the MobileNetV2 paper; what is in the published ImageNet weights of width 0.5 (Keras
+        # Applications); what is in the published DeepLab of width 0.5.
+        (1.0, 8, [32, 16, 24, 32, 64, 96, 160, 320]),
+        (0.5, 8, [16, 8, 16, 16, 32, 48, 80, 160]),
+        (0.5, 4, [16, 8, 12, 16, 32, 48, 80, 160]),
+    ],
+)
+def test_channels_are_those_of_the_published_weights(width: float, divisor: int, channels: list[int]) -> None:
+    backbone = build_network(NetworkSpec(width_multiplier=width, channel_divisor=divisor)).backbone
+    found = [backbone.stem.conv.out_channels]
+    for block in backbone.blocks:
+        if block.project.conv.out_channels != found[-1] or len(found) == 1:  # type: ignore[union-attr]
+            found.append(block.project.conv.out_channels)  # type: ignore[union-attr,arg-type]
+    # Neighbouring stages of one width are one in this list.
+    assert found == [number for place, number in enumerate(channels) if place < 2 or number != channels[place - 1]]
+    assert backbone.low_level_channels == channels[2]
+
+
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (65, 97)])
 def test_the_output_stride_is_the_features_size(output_stride: int, height: int, width: int) -> None:
@@ -101,6 +122,7 @@ def test_deployed_gives_probabilities(num_classes: int) -> None:
     [
         ({"output_stride": 7}, "choose 8, 16 or 32"),
         ({"width_multiplier": 0.0}, "not positive"),
+        ({"channel_divisor": 0}, "at least 1"),
         ({"aspp_channels": 0}, "at least 1"),
         ({"atrous_rates": (0,)}, "at least 1"),
     ],

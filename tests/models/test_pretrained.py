@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from edge_deeplab.errors import CheckpointError
 from edge_deeplab.models.backbones.mobilenet_v2 import MobileNetV2
 from edge_deeplab.models.layers import ConvBNAct
-from edge_deeplab.models.pretrained import load_keras_npz, load_torchvision
+from edge_deeplab.models.pretrained import load_folded, load_torchvision
+from edge_deeplab.training.keras_weights import read_keras_npz
 
 _SHARED = Path(__file__).resolve().parents[2] / "../shared/weights/tf2_mobilenet_v2_1.0_224_ptq_dequantized.npz"
 
@@ -71,7 +72,7 @@ def test_folded_weights_compute_what_the_file_says(tmp_path: Path) -> None:
     backbone = MobileNetV2(output_stride=32)
     folded = _write_npz(tmp_path / "w.npz", backbone)
     images = torch.rand(4, 3, 64, 64)
-    load_keras_npz(backbone, tmp_path / "w.npz", images)
+    load_folded(backbone, read_keras_npz(tmp_path / "w.npz"), images)
     layers = [module for module in backbone.modules() if isinstance(module, ConvBNAct)]
     received: dict[int, Tensor] = {}
     for index, layer in enumerate(layers):
@@ -96,21 +97,21 @@ def test_folded_weights_compute_what_the_file_says(tmp_path: Path) -> None:
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     backbone = MobileNetV2()
     _write_npz(tmp_path / "short.npz", backbone, drop=2)
-    with pytest.raises(CheckpointError, match="50 convolutions and the backbone 51"):
-        load_keras_npz(backbone, tmp_path / "short.npz", torch.rand(2, 3, 64, 64))
+    with pytest.raises(CheckpointError, match="50 convolutions, and the backbone 51"):
+        load_folded(backbone, read_keras_npz(tmp_path / "short.npz"), torch.rand(2, 3, 64, 64))
     _write_npz(tmp_path / "whole.npz", backbone)
-    with pytest.raises(CheckpointError, match=r"width multiplier 1\.0"):
-        load_keras_npz(MobileNetV2(width_multiplier=0.5), tmp_path / "whole.npz", torch.rand(2, 3, 64, 64))
-    with pytest.raises(CheckpointError, match=r"width multiplier 1\.0"):
+    with pytest.raises(CheckpointError, match=r"another width multiplier"):
+        load_folded(MobileNetV2(width_multiplier=0.5), read_keras_npz(tmp_path / "whole.npz"), torch.rand(2, 3, 64, 64))
+    with pytest.raises(CheckpointError, match=r"another width multiplier"):
         load_torchvision(MobileNetV2(width_multiplier=0.5), _torchvision_network().state_dict())
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("hello")
     with pytest.raises(CheckpointError, match="holds no folded MobileNetV2 weights"):
-        load_keras_npz(MobileNetV2(), tmp_path / "text.npz", torch.rand(2, 3, 64, 64))
+        load_folded(MobileNetV2(), read_keras_npz(tmp_path / "text.npz"), torch.rand(2, 3, 64, 64))
     with pytest.raises(CheckpointError, match="there is no weight file"):
-        load_keras_npz(MobileNetV2(), tmp_path / "none.npz", torch.rand(2, 3, 64, 64))
+        load_folded(MobileNetV2(), read_keras_npz(tmp_path / "none.npz"), torch.rand(2, 3, 64, 64))
 
 
 @pytest.mark.shared_data
@@ -119,6 +120,6 @@ def test_the_shared_weights_fill_every_layer() -> None:
     torch.manual_seed(0)
     backbone = MobileNetV2()
     before = [module.conv.weight.clone() for module in backbone.modules() if isinstance(module, ConvBNAct)]
-    load_keras_npz(backbone, _SHARED, torch.rand(2, 3, 64, 64))
+    load_folded(backbone, read_keras_npz(_SHARED), torch.rand(2, 3, 64, 64))
     after = [module.conv.weight for module in backbone.modules() if isinstance(module, ConvBNAct)]
     assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))

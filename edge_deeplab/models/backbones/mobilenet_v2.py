@@ -49,14 +49,14 @@ class MobileNetV2(nn.Module):
         output_stride: input size over the size of the last features.
     """
 
-    def __init__(self, *, width_multiplier: float = 1.0, output_stride: int = 16) -> None:
+    def __init__(self, *, width_multiplier: float = 1.0, channel_divisor: int = 8, output_stride: int = 16) -> None:
         super().__init__()
-        channels = _round_channels(_STEM_CHANNELS * width_multiplier)
+        channels = _round_channels(_STEM_CHANNELS * width_multiplier, channel_divisor)
         self.stem = ConvBNAct(3, channels, 3, stride=2)
         blocks: list[nn.Module] = []
         stride, dilation = 2, 1
         for expansion, base, repeats, first_stride in _SEQUENCES:
-            out_channels = _round_channels(base * width_multiplier)
+            out_channels = _round_channels(base * width_multiplier, channel_divisor)
             for index in range(repeats):
                 step = first_stride if index == 0 else 1
                 block_dilation = dilation
@@ -86,7 +86,7 @@ class MobileNetV2(nn.Module):
         return low_level, x
 
 
-def _round_channels(channels: float, divisor: int = 8) -> int:
-    """The nearest multiple of 8 that is not more than a tenth below (the rule of the authors' reference code)."""
+def _round_channels(channels: float, divisor: int) -> int:
+    """The nearest multiple of the divisor that is not more than a tenth below (the rule of the authors' code)."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded

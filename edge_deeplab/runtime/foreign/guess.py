@@ -69,9 +69,16 @@ def guess(source: End, target: End, output: Layout, hints: Hints, overrides: Ove
     return Guess(adaptation, (f"takes {order} in {input_range} ({input_reason})", output_reason, person_reason))
 
 
-def _input_range(source: End, hints: Hints, overrides: Overrides) -> tuple[InputRange, str]:
-    if overrides.input_range is not None:
-        return overrides.input_range, "as told"
+def stated_input_range(source: End, hints: Hints) -> tuple[InputRange, str] | None:
+    """What a file itself says that it takes for the bytes 0 and 255, and which part of it does.
+
+    Args:
+        source: its input.
+        hints: what it says besides.
+
+    Returns:
+        The range, and a phrase; None for a float input without metadata.
+    """
     if not source.is_float:
         low, high = source.real_range
         if source.scale is None:
@@ -83,7 +90,14 @@ def _input_range(source: End, hints: Hints, overrides: Overrides) -> tuple[Input
         return InputRange.uniform(low, high), "all that its quantization can express"
     if hints.input_range is not None:
         return hints.input_range, "from its metadata"
-    return InputRange.uniform(0, 1), "a guess: the file does not say; it may be -1,1 or 0,255"
+    return None
+
+
+def _input_range(source: End, hints: Hints, overrides: Overrides) -> tuple[InputRange, str]:
+    if overrides.input_range is not None:
+        return overrides.input_range, "as told"
+    stated = stated_input_range(source, hints)
+    return stated or (InputRange.uniform(0, 1), "a guess: the file does not say; it may be -1,1 or 0,255")
 
 
 def _output_kind(target: End, hints: Hints, overrides: Overrides) -> tuple[OutputKind, str]:
