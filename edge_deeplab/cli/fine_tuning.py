@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     from edge_deeplab.data.sample import SegmentationDataset
     from edge_deeplab.training.quantization_aware import QuantizationAwareConfig
+    from edge_deeplab.training.teacher import Teacher
 
 
 def fine_tune(
@@ -18,6 +19,7 @@ def fine_tune(
     out: Path,
     config: QuantizationAwareConfig,
     *,
+    teacher: Teacher | None = None,
     resume: bool,
     devices: int = 1,
     accelerator: str = "auto",
@@ -29,6 +31,7 @@ def fine_tune(
         splits: training and validation data.
         out: folder of the run.
         config: the fine-tune.
+        teacher: whose probabilities it learns; None: the parent's.
         resume, devices, accelerator: as for training.
     """
     from calibration.quantization_aware import starting_ranges
@@ -42,7 +45,16 @@ def fine_tune(
     with image_progress("observing where the ranges start") as progress:
         start = starting_ranges(network, loaded, splits[0], out, resume=resume, progress=progress)
     checkpoint = train_quantized(
-        network, loaded, start, *splits, out, config, resume=resume, devices=devices, accelerator=accelerator
+        network,
+        loaded,
+        start,
+        *splits,
+        out,
+        config,
+        teacher=teacher,
+        resume=resume,
+        devices=devices,
+        accelerator=accelerator,
     )
     click.echo(
         f"Wrote {checkpoint} and its ranges. Next: edge-deeplab convert {checkpoint} --target tflite-int8 --out DIR"

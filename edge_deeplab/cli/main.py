@@ -22,6 +22,7 @@ from edge_deeplab.errors import EdgeDeeplabError, MissingExtraError
 # only when the command runs, so that --help loads nothing heavy.
 COMMANDS = {
     "train": "Train a network on photos with masks.",
+    "doubts": "Find where labels lack a part of a person, and leave that out of training.",
     "evaluate": "Measure a checkpoint or a converted file on photos with masks.",
     "quantize": "Prepare a checkpoint for int8, and write it with its ranges.",
     "convert": "Convert a checkpoint to TFLite, Core ML or ONNX, and prove parity.",

@@ -17,6 +17,7 @@ def train_recipe(
     out: Path,
     *,
     init: Path | None,
+    teacher: Path | None,
     stop_after: str,
     workers: int | None,
     accelerator: str,
@@ -30,6 +31,7 @@ def train_recipe(
         data: folder with ``manifest.csv``.
         out: folder of the run.
         init: the file with the first weights, where the recipe starts from one.
+        teacher: the teacher's checkpoint, where the recipe has one.
         stop_after: the stage that is the last: "float" or "int8".
         workers: processes that load photos; None: as the recipe says. The result does not depend on it.
         accelerator: Lightning's name.
@@ -44,7 +46,7 @@ def train_recipe(
     from edge_deeplab.cli.progress import image_progress
     from edge_deeplab.data.subset import check_dataset
     from edge_deeplab.evaluation.machine import describe_machine
-    from edge_deeplab.training.float_stage import init_hash, train_float
+    from edge_deeplab.training.float_stage import init_hash, teacher_hash, train_float
     from edge_deeplab.training.recipe import load_recipe
     from edge_deeplab.training.recipe_data import open_recipe_data
     from edge_deeplab.training.run import CHECKPOINT, RESUME, check_run
@@ -56,6 +58,7 @@ def train_recipe(
         finished_stages,
         require_no_run,
         require_same_run,
+        require_same_teacher,
     )
 
     recipe = load_recipe(name)
@@ -66,17 +69,19 @@ def train_recipe(
     if resume:
         require_same_run(out, recipe, photos.photos)
         done = finished_stages(out)
+        if FLOAT not in done:
+            require_same_teacher(out, teacher_hash(recipe, teacher))
     else:
         require_no_run(out)
-        init_sha256 = init_hash(recipe, init)
+        files = {"init_sha256": init_hash(recipe, init), "teacher_sha256": teacher_hash(recipe, teacher)}
         for split in (photos.train, photos.val):
             check_dataset(split)
         check_run(recipe.model, photos.train, photos.val, out / FLOAT, recipe.training, resume=False, devices=1)
-        begin_run(out, recipe, photos.photos, init_sha256, describe_machine(["torch", "torchvision", "lightning"]))
+        begin_run(out, recipe, photos.photos, describe_machine(["torch", "torchvision", "lightning"]), **files)
         done = {}
     if FLOAT not in done:
         resumed = (out / FLOAT / RESUME).exists()
-        train_float(recipe, photos, init, out / FLOAT, resume=resumed, accelerator=accelerator)
+        train_float(recipe, photos, out / FLOAT, init=init, teacher=teacher, resume=resumed, accelerator=accelerator)
         _say(out / FLOAT / CHECKPOINT, finish_stage(out, FLOAT))
     if INT8 not in done and stop_after == INT8:
         fine_tune(

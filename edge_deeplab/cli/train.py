@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_deeplab.cli.options import given, refuse_options
 from edge_deeplab.cli.recipe_training import train_recipe
+from edge_deeplab.cli.teacher_options import VIEW_OPTIONS, teacher_view_options
 
-_WITH_RECIPE = ("data", "out", "recipe", "stop_after", "other_data", "init", "accelerator", "workers", "resume")
+if TYPE_CHECKING:
+    from edge_deeplab.data.sample import SegmentationDataset
+    from edge_deeplab.training.teacher import Teacher
+
+_WITH_RECIPE = (
+    "data",
+    "out",
+    "recipe",
+    "stop_after",
+    "other_data",
+    "init",
+    "teacher",
+    "accelerator",
+    "workers",
+    "resume",
+)
 _ONLY_WITH_RECIPE = ("stop_after", "other_data")
 _OF_THE_NETWORK = (
     *("init", "init_range", "input_size", "width", "channel_divisor", "output_stride", "head_channels"),
@@ -81,7 +97,14 @@ _OF_THE_NETWORK = (
     type=click.Path(path_type=Path),
     help="Fine-tune this float checkpoint as the int8 network that it becomes: 3 epochs at a low rate by default.",
 )
-@click.option("--distillation", default=0.5, show_default=True, help="With --qat: share of the loss that it teaches.")
+@click.option(
+    "--teacher",
+    metavar="CHECKPOINT",
+    type=click.Path(path_type=Path),
+    help="A network that teaches this one; with --qat instead of the float checkpoint.",
+)
+@teacher_view_options
+@click.option("--distillation", default=0.5, show_default=True, help="Share of the loss that the teacher has.")
 @click.option("--resume", is_flag=True, help="Continue the run in --out as if nothing had happened.")
 @click.pass_context
 def command(
@@ -119,6 +142,8 @@ def command(
     workers: int,
     seed: int,
     parent: Path | None,
+    teacher: Path | None,
+    views: dict[str, Any],
     distillation: float,
     resume: bool,
 ) -> None:
@@ -142,6 +167,7 @@ def command(
             data,
             out,
             init=Path(init) if given(context, "init") else None,
+            teacher=teacher,
             stop_after=stop_after,
             workers=workers if given(context, "workers") else None,
             accelerator=accelerator,
@@ -161,12 +187,17 @@ def command(
     from edge_deeplab.models.deeplab import build_network
     from edge_deeplab.runtime.foreign.adaptation import InputRange
     from edge_deeplab.spec import ModelSpec, NetworkSpec
-    from edge_deeplab.training.config import OptimizerKind, TrainingConfig
+    from edge_deeplab.training.config import OptimizerKind, TeacherViews, TrainingConfig
     from edge_deeplab.training.initialization import initialize_backbone
     from edge_deeplab.training.quantization_aware import FINE_TUNING, QuantizationAwareConfig
     from edge_deeplab.training.run import train
     from edge_deeplab.training.schedules import Schedule
+    from edge_deeplab.training.teacher import load_teacher
 
+    if teacher is None:
+        refuse_options(context, VIEW_OPTIONS, "goes with --teacher only")
+    if teacher is None and parent is None:
+        refuse_options(context, ("distillation",), "goes with --teacher or --qat only")
     settings: dict[str, Any] = {
         "epochs": epochs,
         "batch_size": batch_size,
@@ -178,16 +209,23 @@ def command(
         "seed": seed,
         "workers": workers,
         "augmentation": Augmentation(scale=scale, rotation=rotation, turn=turn, background=background),
+        "teacher": TeacherViews(**views),
     }
     chosen = {name: value for name, value in settings.items() if value is not None}
     names = tuple(name.strip() for name in classes.split(","))
+
+    def taught_by(data: SegmentationDataset) -> Teacher | None:
+        return None if teacher is None else load_teacher(teacher, data.classes, chosen["teacher"])
+
     if parent is not None:
         refuse_options(context, _OF_THE_NETWORK, "does not go with --qat: the checkpoint says it")
+        splits = open_splits(data, train_split, val_split, names, skip_bad=skip_bad)
         fine_tune(
             parent,
-            open_splits(data, train_split, val_split, names, skip_bad=skip_bad),
+            splits,
             out,
             QuantizationAwareConfig(replace(FINE_TUNING, **chosen), distillation=distillation),
+            teacher=taught_by(splits[0]),
             resume=resume,
             devices=devices,
             accelerator=accelerator,
@@ -210,15 +248,16 @@ def command(
     torch.manual_seed(seed)
     network = build_network(spec.network)
     if not resume:
-        given = None if init_range is None else InputRange.uniform(*init_range)
-        initialize_backbone(network, init, train_data, spec, input_range=given)
+        input_range = None if init_range is None else InputRange.uniform(*init_range)
+        initialize_backbone(network, init, train_data, spec, input_range=input_range)
     checkpoint = train(
         network,
         spec,
         train_data,
         val_data,
         out,
-        TrainingConfig(**chosen, freeze_epochs=freeze_epochs),
+        TrainingConfig(**chosen, freeze_epochs=freeze_epochs, distillation=0.0 if teacher is None else distillation),
+        teacher=taught_by(train_data),
         resume=resume,
         devices=devices,
         accelerator=accelerator,

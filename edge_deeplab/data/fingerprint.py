@@ -21,13 +21,14 @@ from edge_deeplab.files import sha256, write_bytes
 
 @dataclass(frozen=True)
 class PhotoHash:
-    """A photo and its mask, by the SHA-256 of their files."""
+    """A photo, its mask and the doubts about it, by the SHA-256 of their files; without doubts: an empty text."""
 
     id: str
     source: str
     split: str
     image_sha256: str
     mask_sha256: str
+    doubts_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ class Digest:
 
     Attributes:
         photos: how many there are.
-        sha256: of the lines ``id image_sha256 mask_sha256`` of all its photos, sorted, each with a line break: the
-            order of the table does not matter, and neither do other parts of it.
+        sha256: of the lines ``id image_sha256 mask_sha256`` of all its photos (with `` doubts_sha256`` behind it where
+            there are doubts), sorted, each with a line break: the order of the table does not matter, and neither do
+            other parts of it.
     """
 
     photos: int
@@ -59,8 +61,10 @@ def hash_photos(
     found = []
     for row in dataset.rows:
         image, mask = dataset.files(row)
+        doubts = dataset.doubts(row)
         try:
-            found.append(PhotoHash(row.id, row.source, row.split, sha256(image), sha256(mask)))
+            hashes = sha256(image), sha256(mask), "" if doubts is None else sha256(doubts)
+            found.append(PhotoHash(row.id, row.source, row.split, *hashes))
         except OSError as error:
             raise DatasetError(f"{error.filename} cannot be read ({error.strerror}): {row.id} needs it") from error
         progress(len(found), len(dataset))
@@ -71,8 +75,8 @@ def digest_photos(photos: Sequence[PhotoHash]) -> dict[str, dict[str, Digest]]:
     """Sum up each source and split: source to split to digest, both sorted."""
     lines: dict[str, dict[str, list[str]]] = {}
     for photo in photos:
-        line = f"{photo.id} {photo.image_sha256} {photo.mask_sha256}\n"
-        lines.setdefault(photo.source, {}).setdefault(photo.split, []).append(line)
+        line = f"{photo.id} {photo.image_sha256} {photo.mask_sha256} {photo.doubts_sha256}".rstrip()
+        lines.setdefault(photo.source, {}).setdefault(photo.split, []).append(f"{line}\n")
     return {
         source: {
             split: Digest(len(part), hashlib.sha256("".join(sorted(part)).encode()).hexdigest())

@@ -1,5 +1,7 @@
 """The manifest layout: ``manifest.csv`` beside ``images/<id>.jpg`` and ``masks/<id>.png``.
 
+``doubts/<id>.png``, where there is one, is 255 where the mask is not to be trusted (:mod:`edge_deeplab.data.doubts`).
+
 The table's columns: ``id``, ``source`` (the collection), ``split`` (train, val, test), ``group`` (person, shoot or
 video: no group crosses splits); further columns are not read here.
 """
@@ -11,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_deeplab.data.doubts import DOUBTS
 from edge_deeplab.data.pairs import read_pair
 from edge_deeplab.data.sample import PERSON_CLASSES, Sample, mask_kind_of
 from edge_deeplab.errors import DatasetError
@@ -37,7 +40,8 @@ class ManifestDataset:
         classes: ("person",) for coverage masks, or the name of every class index.
 
     Raises:
-        DatasetError: no manifest, a column missing, an id named twice, or no row in the split.
+        DatasetError: no manifest, a column missing, an id named twice, no row in the split, or doubts about a photo
+            that is not listed.
     """
 
     def __init__(self, root: Path, *, split: str | None = None, classes: Sequence[str] = PERSON_CLASSES) -> None:
@@ -48,6 +52,7 @@ class ManifestDataset:
         if split is not None and all(row["split"] != split for row in rows):
             splits = ", ".join(sorted({row["split"] for row in rows}))
             raise DatasetError(f"{root / MANIFEST} has nothing in the split {split!r}: it has {splits}")
+        self._doubted = _doubted(root / DOUBTS, {row["id"] for row in rows})
         self._rows = tuple(
             ManifestRow(row["id"], row["source"], row["split"]) for row in rows if split in (None, row["split"])
         )
@@ -61,12 +66,28 @@ class ManifestDataset:
         """Where the photo and the mask of a row are."""
         return self.root / "images" / f"{row.id}.jpg", self.root / "masks" / f"{row.id}.png"
 
+    def doubts(self, row: ManifestRow) -> Path | None:
+        """Where the doubts about the mask of a row are; None: there are none."""
+        return self.root / DOUBTS / f"{row.id}.png" if row.id in self._doubted else None
+
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, index: int) -> Sample:
         row = self._rows[index]
-        return read_pair(*self.files(row), id=row.id, source=row.source, classes=self.classes)
+        return read_pair(
+            *self.files(row), id=row.id, source=row.source, classes=self.classes, doubts_path=self.doubts(row)
+        )
+
+
+def _doubted(folder: Path, ids: set[str]) -> frozenset[str]:
+    """The ids of the photos whose masks are doubted. Raises: DatasetError: one of them is not among ``ids``."""
+    found = frozenset(path.stem for path in folder.glob("*.png"))
+    if strangers := sorted(found - ids):
+        raise DatasetError(
+            f"{folder / strangers[0]}.png belongs to no photo of the manifest: remove {folder} and make it anew"
+        )
+    return found
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:

@@ -13,11 +13,29 @@ from edge_deeplab.errors import DatasetError
 from edge_deeplab.image import read_mask, read_rgb
 
 
-def read_pair(image_path: Path, mask_path: Path, *, id: str, source: str, classes: Sequence[str]) -> Sample:
+def read_pair(
+    image_path: Path,
+    mask_path: Path,
+    *,
+    id: str,
+    source: str,
+    classes: Sequence[str],
+    doubts_path: Path | None = None,
+) -> Sample:
     """Read a photo and its mask; the mask's numbers are those that belong to ``classes``.
 
+    Args:
+        image_path: the photo.
+        mask_path: its mask.
+        id: of the sample.
+        source: of the sample.
+        classes: what the mask's numbers mean.
+        doubts_path: a picture of the mask's size, 255 where the mask is not to be trusted and 0 elsewhere; None: all of
+            the mask is. In a class mask these pixels become 255, ignore.
+
     Raises:
-        DatasetError: the mask is missing, of another size, or has values that ``classes`` cannot explain.
+        DatasetError: the mask is missing, of another size, or has values that ``classes`` cannot explain; or the
+            doubts are of another size, or hold anything but 0 and 255.
         ImageError: a file cannot be read.
     """
     if not mask_path.is_file():
@@ -25,7 +43,20 @@ def read_pair(image_path: Path, mask_path: Path, *, id: str, source: str, classe
     image, mask = read_rgb(image_path), read_mask(mask_path)
     check_size(image, mask, image_path, mask_path)
     check_values(mask, mask_path, classes)
-    return Sample(id, source, image, mask)
+    if doubts_path is None:
+        return Sample(id, source, image, mask)
+    ignored = _read_doubts(doubts_path, image, image_path)
+    if mask_kind_of(classes) is MaskKind.COVERAGE:
+        return Sample(id, source, image, mask, ignored)
+    return Sample(id, source, image, np.where(ignored, np.uint8(IGNORE), mask))
+
+
+def _read_doubts(path: Path, image: NDArray[np.uint8], image_path: Path) -> NDArray[np.bool_]:
+    doubts = read_mask(path)
+    check_size(image, doubts, image_path, path)
+    if np.any((doubts > 0) & (doubts < 255)):
+        raise DatasetError(f"{path} must hold 255 where its mask is not to be trusted and 0 elsewhere: make it anew")
+    return doubts > 0
 
 
 def check_size(image: NDArray[np.uint8], mask: NDArray[np.uint8], image_path: Path, mask_path: Path) -> None:

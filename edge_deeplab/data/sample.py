@@ -44,12 +44,15 @@ class Sample:
         source: the collection that the photo comes from: what metrics are grouped by.
         image: RGB, uint8, HxWx3, upright.
         mask: uint8, HxW, the size of the image; its data set's ``mask_kind`` says what the numbers mean.
+        ignored: bool, HxW, True where a coverage mask is not to be trusted: such a pixel counts neither in a loss nor
+            in a metric. None: all count. Class masks say it themselves, by 255, and have None here.
     """
 
     id: str
     source: str
     image: NDArray[np.uint8]
     mask: NDArray[np.uint8]
+    ignored: NDArray[np.bool_] | None = None
 
 
 class SegmentationDataset(Protocol):

@@ -23,6 +23,9 @@ from edge_deeplab.data.sample import MaskKind, Sample
 from edge_deeplab.errors import SpecError
 from edge_deeplab.image import resize_area
 
+UNKNOWN = -1.0
+"""The target of a pixel whose coverage counts neither in a loss nor in a score."""
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -84,8 +87,9 @@ class Augmentation:
 class TrainingTransform:
     """A sample to a random variation of it, for training.
 
-    Image and mask are resampled together, once. What lies beyond the photo's border is mirrored in both: a person
-    who is cut by the border goes on instead of ending at an edge that no photo has, and its label goes with it.
+    Image, mask and what is ignored of it are resampled together, once. What lies beyond the photo's border is mirrored
+    in all of them: a person who is cut by the border goes on instead of ending at an edge that no photo has, and its
+    label goes with it.
     """
 
     height: int
@@ -98,9 +102,10 @@ class TrainingTransform:
 
         Returns:
             image: float32, (3, H, W), RGB in [0, 1].
-            target: coverage as float32 (1, H, W) in [0, 1]; class indices as int64 (H, W), 255 = ignore.
+            target: coverage as float32 (1, H, W) in [0, 1], UNKNOWN where a pixel is ignored, or only in part; class
+                indices as int64 (H, W), 255 = ignore.
         """
-        image, mask = torch.from_numpy(sample.image).permute(2, 0, 1), torch.from_numpy(sample.mask)[None]
+        image, mask = torch.from_numpy(sample.image).permute(2, 0, 1), _planes(sample)
         if _chance(self.augmentation.turn):
             quarters = 1 + int(torch.randint(3, ()))
             image, mask = image.rot90(quarters, (1, 2)), mask.rot90(quarters, (1, 2))
@@ -108,7 +113,7 @@ class TrainingTransform:
         if self.mask_kind is MaskKind.COVERAGE:
             both = self._shrink(torch.cat([image, mask]), view).float().div_(255.0)
             both = _look(both, view, self.height, self.width, mode="bilinear").clamp_(0.0, 1.0)
-            return recolour(both[:3], self.augmentation), both[3:]
+            return recolour(both[:3], self.augmentation), _without_ignored(both[3:])
         pixels = self._shrink(image, view).float().div_(255.0)
         pixels = _look(pixels, view, self.height, self.width, mode="bilinear").clamp_(0.0, 1.0)
         indices = _look(mask.float(), view, self.height, self.width, mode="nearest")
@@ -136,8 +141,8 @@ class EvaluationTransform:
         image = torch.from_numpy(resize_area(sample.image, self.height, self.width)).permute(2, 0, 1)
         pixels = image.float().div_(255.0)
         if self.mask_kind is MaskKind.COVERAGE:
-            coverage = torch.from_numpy(resize_area(sample.mask, self.height, self.width))
-            return pixels, coverage[None].float().div_(255.0)
+            planes = [resize_area(plane.numpy(), self.height, self.width) for plane in _planes(sample)]
+            return pixels, _without_ignored(torch.from_numpy(np.stack(planes)).float().div_(255.0))
         mask = torch.from_numpy(sample.mask)[None, None].float()
         indices = nn_functional.interpolate(mask, (self.height, self.width), mode="nearest-exact")
         return pixels, indices[0, 0].long()
@@ -195,14 +200,36 @@ def replace_background(sample: Sample, other: Sample) -> Sample:
     """Put the person of one photo in front of another photo, which is stretched to the same size.
 
     People in the other photo stay people: the coverage of both is joined, 1 - (1 - a)(1 - b).
+
+    What is ignored of a photo may be a person: it comes along with the person and stays ignored, where another
+    background would cut off the shoulders that a label lacks. What is ignored of the other photo stays ignored where it
+    is seen.
     """
     height, width = sample.mask.shape
     behind, behind_mask = resize_area(other.image, height, width), resize_area(other.mask, height, width)
-    alpha = sample.mask[:, :, None].astype(np.uint16)
+    shown = sample.mask if sample.ignored is None else np.where(sample.ignored, np.uint8(255), sample.mask)
+    alpha = shown[:, :, None].astype(np.uint16)
     # +127 rounds the division by 255 to nearest; 255 * 255 + 127 still fits 16 bits.
     mixed: NDArray[np.uint8] = ((alpha * sample.image + (255 - alpha) * behind + 127) // 255).astype(np.uint8)
     free = (255 - sample.mask.astype(np.uint16)) * (255 - behind_mask)
-    return Sample(sample.id, sample.source, mixed, (255 - (free + 127) // 255).astype(np.uint8))
+    ignored = sample.ignored
+    if other.ignored is not None:
+        unknown = (resize_area(other.ignored.astype(np.uint8) * np.uint8(255), height, width) > 0) & (shown < 255)
+        ignored = unknown if ignored is None else ignored | unknown
+    return Sample(sample.id, sample.source, mixed, (255 - (free + 127) // 255).astype(np.uint8), ignored)
+
+
+def _planes(sample: Sample) -> Tensor:
+    """The mask, and as a second plane (0 or 255) what is ignored of it, if anything: uint8, (1 or 2, H, W)."""
+    if sample.ignored is None:
+        return torch.from_numpy(sample.mask)[None]
+    return torch.from_numpy(np.stack([sample.mask, sample.ignored.astype(np.uint8) * np.uint8(255)]))
+
+
+def _without_ignored(planes: Tensor) -> Tensor:
+    """Resampled planes, float32, (1 or 2, H, W) in [0, 1], to a target, float32, (1, H, W)."""
+    # Half a level of eight bits: the interpolation's rounding must not spread what is ignored by a pixel.
+    return planes[:1].where(planes[1:] < 0.5 / 255, UNKNOWN) if len(planes) > 1 else planes
 
 
 def _look(planes: Tensor, view: Tensor, height: int, width: int, *, mode: str) -> Tensor:

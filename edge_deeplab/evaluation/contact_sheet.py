@@ -36,7 +36,9 @@ def contact_sheet(
     tiles: list[Tile] = []
     for place, score in enumerate(evaluation.worst(count), start=1):
         sample = dataset[score.index]
-        painted = difference(sample.image, predict(session, labels, sample.image, lock), labels.truth(sample.mask))
+        painted = difference(
+            sample.image, predict(session, labels, sample.image, lock), labels.truth(sample.mask, sample.ignored)
+        )
         tiles += [
             Tile(sample.image, (f"{place}. {score.id}", score.source)),
             Tile(painted, (_headline(score), _second_line(score))),

@@ -142,7 +142,13 @@ class Disturbance:
     change: Change
 
     def __call__(self, sample: Sample) -> Sample:
-        """The sample, disturbed. Chance depends on its id and the disturbance's name alone."""
+        """The sample, disturbed. Chance depends on its id and the disturbance's name alone.
+
+        Raises:
+            DatasetError: pixels of it are left out, which would have to move with the photo.
+        """
+        if sample.ignored is not None:
+            raise DatasetError(f"{sample.id} has doubts about its mask: measure disturbances on photos without")
         digest = hashlib.sha256(f"{self.name}\n{sample.id}".encode()).digest()
         random = np.random.default_rng(int.from_bytes(digest[:8], "big"))
         image, mask = self.change(sample.image, sample.mask, random)

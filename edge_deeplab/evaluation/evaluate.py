@@ -116,7 +116,7 @@ def evaluate(
             return Skipped(index, str(error))
         return score_image(
             predict(session, labels, sample.image, one_at_a_time),
-            labels.truth(sample.mask),
+            labels.truth(sample.mask, sample.ignored),
             classes=len(labels.names),
             person=labels.person,
             index=index,

@@ -58,10 +58,11 @@ class Labels:
         resized = [resize_map(np.ascontiguousarray(probabilities[:, :, c]), height, width) for c in channels]
         return class_map(np.stack(resized, axis=2))
 
-    def truth(self, mask: NDArray[np.uint8]) -> ClassMap:
-        """Read a data set's mask, uint8, HxW."""
+    def truth(self, mask: NDArray[np.uint8], ignored: NDArray[np.bool_] | None = None) -> ClassMap:
+        """Read a data set's mask, uint8, HxW; ``ignored`` (bool, HxW) is what a coverage mask leaves out."""
         if self.kind is MaskKind.COVERAGE:
-            return person_mask(mask).astype(np.uint8)
+            person = person_mask(mask).astype(np.uint8)
+            return person if ignored is None else np.where(ignored, np.uint8(IGNORE), person)
         if self.index is None:
             return mask
         return np.where(mask == IGNORE, IGNORE, mask == self.index).astype(np.uint8)

@@ -90,7 +90,7 @@ class DatasetImages:
 
     def __getitem__(self, index: int, /) -> ParityImage:
         sample = self._dataset[index]
-        return ParityImage(sample.id, sample.image, sample.source, self.labels.truth(sample.mask))
+        return ParityImage(sample.id, sample.image, sample.source, self.labels.truth(sample.mask, sample.ignored))
 
 
 def parity_images(data: Path | None, split: str | None, classes: Sequence[str]) -> ParityImages:

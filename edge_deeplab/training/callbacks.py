@@ -47,7 +47,7 @@ class BestModel(Callback):
 
 
 class Curves(Callback):
-    """Keep ``curves.csv`` and ``curves.png`` of the whole run, however often it was stopped.
+    """Keep ``curves.csv`` of the whole run, however often it was stopped, and draw ``curves.png`` at its end.
 
     Args:
         out: folder of the run.
@@ -73,7 +73,11 @@ class Curves(Callback):
         # A run that was killed after this and before its last.ckpt was written does the epoch again.
         epochs = [*(one for one in read_curves(self._out / CURVES) if one.epoch < now.epoch), now]
         write_curves(self._out / CURVES, epochs)
-        write_bytes((self._out / CURVES).with_suffix(".png"), curves_plot(epochs, self._out.name))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epochs = read_curves(self._out / CURVES)
+        if trainer.is_global_zero and epochs:
+            write_bytes((self._out / CURVES).with_suffix(".png"), curves_plot(epochs, self._out.name))
 
 
 class MaskPictures(Callback):
@@ -81,7 +85,8 @@ class MaskPictures(Callback):
 
     Args:
         images: float32, (N, 3, H, W), RGB in [0, 1].
-        targets: (N, 1, H, W) coverage in [0, 1], or (N, H, W) class indices.
+        targets: (N, 1, H, W) coverage in [0, 1], below 0 where it is not known (shown as 0), or (N, H, W) class
+            indices.
     """
 
     def __init__(self, images: Tensor, targets: Tensor) -> None:
@@ -94,7 +99,7 @@ class MaskPictures(Callback):
         with torch.no_grad():
             logits = pl_module.get_submodule("network")(images).float().cpu()
         if logits.shape[1] == 1:
-            truth, prediction = self._targets, torch.sigmoid(logits)
+            truth, prediction = self._targets.clamp(min=0.0), torch.sigmoid(logits)
         else:
             top = logits.shape[1] - 1
             truth, prediction = ((m.clamp(max=top) / top).unsqueeze(1) for m in (self._targets, logits.argmax(1)))

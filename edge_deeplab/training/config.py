@@ -20,6 +20,27 @@ class OptimizerKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class TeacherViews:
+    """How a teacher looks at a picture: its probabilities are averaged over these views.
+
+    Attributes:
+        size: side of the square that the picture is stretched to, in pixels; 0: as the teacher was trained.
+        scales: factors on that size, one view each.
+        flip: mirror each view and look again.
+    """
+
+    size: int = 0
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = True
+
+    def __post_init__(self) -> None:
+        if self.size and self.size < 32:
+            raise SpecError(f"the teacher's size is {self.size}: give 32 pixels or more, or 0 for its own")
+        if not self.scales or min(self.scales) <= 0 or len(set(self.scales)) != len(self.scales):
+            raise SpecError(f"the teacher's scales are {list(self.scales)}: give factors above 0, each once")
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """A recipe.
 
@@ -38,6 +59,9 @@ class TrainingConfig:
         ema_decay: of the moving average of the weights, which is what is evaluated and saved.
         dice_weight: weight of the Dice term.
         boundary_weight: extra weight of pixels on the outline.
+        distillation: share of the loss that is against a teacher's probabilities; the rest is against the masks. 0:
+            there is no teacher.
+        teacher: how the teacher looks at the batches.
         precision: Lightning's name, "bf16-mixed" or "32-true".
         seed: of everything random.
         workers: processes that load data.
@@ -58,6 +82,8 @@ class TrainingConfig:
     ema_decay: float = 0.998
     dice_weight: float = 0.5
     boundary_weight: float = 2.0
+    distillation: float = 0.0
+    teacher: TeacherViews = field(default_factory=TeacherViews)
     precision: str = "bf16-mixed"
     seed: int = 1
     workers: int = 1
@@ -69,6 +95,8 @@ class TrainingConfig:
                 raise SpecError(f"{name} is {getattr(self, name)}: it must be above 0")
         if not 0 <= self.ema_decay < 1:
             raise SpecError(f"ema_decay is {self.ema_decay}: it lies in [0, 1)")
+        if not 0 <= self.distillation <= 1:
+            raise SpecError(f"distillation is {self.distillation}: it is a share, in [0, 1]")
         if self.freeze_epochs > self.epochs:
             raise SpecError(f"freeze_epochs is {self.freeze_epochs}, and the run has only {self.epochs} epochs")
 

@@ -9,10 +9,11 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from edge_deeplab.data.sample import IGNORE
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.training.config import OptimizerKind
 from edge_deeplab.training.depthwise import fast_depthwise_gradients
-from edge_deeplab.training.losses import IGNORE
+from edge_deeplab.training.teacher import Distillation
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -22,7 +23,8 @@ class SegmentationModule(LightningModule):
 
     Args:
         network: what is trained.
-        loss: (logits, target) -> scalar.
+        loss: (logits, target) -> scalar, against the masks.
+        distillation: the teacher's part in the loss; None: there is no teacher.
         optimizer: its kind.
         learning_rate: of the head.
         backbone_rate: factor on it for the backbone.
@@ -37,6 +39,7 @@ class SegmentationModule(LightningModule):
         network: DeepLab,
         loss: Loss,
         *,
+        distillation: Distillation | None = None,
         optimizer: OptimizerKind,
         learning_rate: float,
         backbone_rate: float,
@@ -47,10 +50,14 @@ class SegmentationModule(LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
-        self._loss = loss
+        self._loss, self._distillation = loss, distillation
         self._optimizer, self._learning_rate, self._backbone_rate = optimizer, learning_rate, backbone_rate
         self._weight_decay, self._rate_factor = weight_decay, rate_factor
         self._freeze_epochs, self._batchnorm_until = freeze_epochs, batchnorm_until
+
+    def on_fit_start(self) -> None:
+        if self._distillation is not None:
+            self._distillation.teacher.to(self.device)
 
     def on_train_epoch_start(self) -> None:
         frozen = self.current_epoch < self._freeze_epochs
@@ -65,9 +72,12 @@ class SegmentationModule(LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         images, target = batch
+        images = images.contiguous(memory_format=torch.channels_last)
         with fast_depthwise_gradients(self.device):
-            logits = self.network(images.contiguous(memory_format=torch.channels_last))
-        loss = self._loss(logits.float(), target)
+            logits = self.network(images).float()
+        loss = self._loss(logits, target)
+        if self._distillation is not None:
+            loss = self._distillation.shared(loss, logits, images)
         self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True)
         return loss
 
@@ -114,10 +124,10 @@ def image_iou(logits: Tensor, target: Tensor) -> Tensor:
     """Intersection over union of each image, at the network's size: float, (N,).
 
     Coverage: of the person, threshold 0.5. Classes: the mean over the classes that prediction or truth hold.
-    An empty union counts as 1.
+    An empty union counts as 1. What the target leaves out (coverage below 0, class 255) counts for nothing.
     """
     if target.ndim == 4:
-        prediction, truth = logits > 0, target >= 0.5
+        prediction, truth = (logits > 0) & (target >= 0), target >= 0.5
         return _ratio((prediction & truth).sum((1, 2, 3)), (prediction | truth).sum((1, 2, 3)))
     valid = (target != IGNORE).unsqueeze(1)
     channels = torch.arange(logits.shape[1], device=target.device).view(1, -1, 1, 1)

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
-from torch.nn import functional
 
 from edge_deeplab.checkpoint import Checkpoint
 from edge_deeplab.data.sample import SegmentationDataset
@@ -24,10 +23,11 @@ from edge_deeplab.quantization.ranges import QuantRanges, ranges_path, save_rang
 from edge_deeplab.quantization.trainable import TrainableNetwork
 from edge_deeplab.quantization.unfold import network_of, on_int8_grid
 from edge_deeplab.spec import NetworkSpec
-from edge_deeplab.training.config import OptimizerKind, TrainingConfig
+from edge_deeplab.training.config import OptimizerKind, TeacherViews, TrainingConfig
 from edge_deeplab.training.depthwise import fast_depthwise_gradients
 from edge_deeplab.training.module import Loss, image_iou, scheduled_optimizer
 from edge_deeplab.training.run import CHECKPOINT, fit, rate_factor, segmentation_loss
+from edge_deeplab.training.teacher import Distillation, Teacher
 
 FINE_TUNING = TrainingConfig(
     epochs=3, learning_rate=1e-4, backbone_rate=0.5, weight_decay=0.0, freeze_batchnorm_epochs=2
@@ -43,8 +43,9 @@ class QuantizationAwareConfig:
         training: as for float training, with a low rate and few epochs (Krishnamoorthi 2018, section 3.2.1; Nagel et
             al. 2021, section 4). BatchNorm keeps its statistics in the last ``freeze_batchnorm_epochs``: from there on
             the network that is trained is the one that is deployed, bias rounding included.
-        distillation: share of the loss that is the cross-entropy against the float network's probabilities (Hinton et
-            al. 2015, arXiv 1503.02531, at temperature 1); the rest is against the masks.
+        distillation: share of the loss that is against the teacher's probabilities, the float network's own unless
+            another one is given; the rest is against the masks. It stands here and not in ``training``, because every
+            fine-tune has a teacher.
     """
 
     training: TrainingConfig = FINE_TUNING
@@ -53,6 +54,8 @@ class QuantizationAwareConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.distillation <= 1:
             raise SpecError(f"distillation is {self.distillation}: it is a share, in [0, 1]")
+        if self.training.distillation:
+            raise SpecError("a fine-tune's share of distillation is its own setting, not its training's: move it there")
 
 
 def train_quantized(
@@ -64,6 +67,7 @@ def train_quantized(
     out: Path,
     config: QuantizationAwareConfig,
     *,
+    teacher: Teacher | None = None,
     resume: bool = False,
     devices: int = 1,
     accelerator: str = "auto",
@@ -77,11 +81,12 @@ def train_quantized(
     weights behind them were never trained to compute anything, and other formats would be made of them.
 
     Args:
-        network: trained, float; left as it is. It is the teacher as well.
+        network: trained, float; left as it is.
         parent: the checkpoint that it came from.
         start: where the activation scales start, from calibration.
         train_data, val_data, out, resume, devices, accelerator, stop_after: as for ``train``.
         config: the recipe.
+        teacher: whose probabilities it learns; None: those of ``network``.
 
     Returns:
         The checkpoint's path.
@@ -93,11 +98,12 @@ def train_quantized(
     training, spec = config.training, parent.spec
     recipe = {**training.to_dict(), "distillation": config.distillation}
     graph = quantization_graph(network, spec.network.num_classes)
+    if teacher is None:
+        teacher = Teacher(copy.deepcopy(network), spec.height, spec.width, TeacherViews(flip=False))
     module = QuantizationAwareModule(
         TrainableNetwork(network, graph, start).to(memory_format=torch.channels_last),
-        teacher=copy.deepcopy(network).eval().requires_grad_(False).to(memory_format=torch.channels_last),
-        loss=segmentation_loss(train_data.mask_kind, training),
-        distillation=config.distillation,
+        segmentation_loss(train_data.mask_kind, training),
+        distillation=Distillation(teacher, config.distillation),
         optimizer=training.optimizer,
         learning_rate=training.learning_rate,
         backbone_rate=training.backbone_rate,
@@ -110,6 +116,8 @@ def train_quantized(
         assert isinstance(trained, TrainableNetwork)
         path = out / CHECKPOINT
         origin = {"parent_sha256": parent.sha256, "parent": dict(parent.notes), "quantization_aware": recipe}
+        if teacher.sha256 is not None:
+            origin["teacher_sha256"] = teacher.sha256
         deployed, ranges = _deployed(trained, spec.network)
         save_state(path, spec, deployed.state_dict(), notes={**origin, **notes})
         save_ranges(ranges_path(path), replace(ranges, checkpoint_sha256=sha256(path)))
@@ -143,9 +151,8 @@ class QuantizationAwareModule(LightningModule):
 
     Args:
         network: what is trained.
-        teacher: the float network, frozen, in eval mode.
         loss: (logits, target) -> scalar, against the masks.
-        distillation: share of the loss against the teacher.
+        distillation: the teacher's part in the loss.
         optimizer: its kind.
         learning_rate: of the head, and of the logarithms of the activation scales.
         backbone_rate: factor on it for the backbone.
@@ -157,10 +164,9 @@ class QuantizationAwareModule(LightningModule):
     def __init__(
         self,
         network: TrainableNetwork,
-        *,
-        teacher: DeepLab,
         loss: Loss,
-        distillation: float,
+        *,
+        distillation: Distillation,
         optimizer: OptimizerKind,
         learning_rate: float,
         backbone_rate: float,
@@ -170,15 +176,13 @@ class QuantizationAwareModule(LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
-        # In a list, so that it is no part of what is averaged, saved and resumed.
-        self._teacher = [teacher]
         self._loss, self._distillation = loss, distillation
         self._optimizer, self._learning_rate, self._backbone_rate = optimizer, learning_rate, backbone_rate
         self._weight_decay, self._rate_factor = weight_decay, rate_factor
         self._batchnorm_until = batchnorm_until
 
     def on_fit_start(self) -> None:
-        self._teacher[0].to(self.device)
+        self._distillation.teacher.to(self.device)
 
     def on_train_epoch_start(self) -> None:
         self.network.train()
@@ -189,10 +193,7 @@ class QuantizationAwareModule(LightningModule):
         images = images.contiguous(memory_format=torch.channels_last)
         with fast_depthwise_gradients(self.device):
             logits = self.network(images).float()
-        with torch.no_grad():
-            taught = self._teacher[0](images).float()
-        loss = (1 - self._distillation) * self._loss(logits, target)
-        loss = loss + self._distillation * distillation_loss(logits, taught)
+        loss = self._distillation.shared(self._loss(logits, target), logits, images)
         self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True)
         return loss
 
@@ -215,15 +216,3 @@ class QuantizationAwareModule(LightningModule):
             groups.append({"params": [p for p in own if p.ndim > 1], "lr": rate, "weight_decay": self._weight_decay})
             groups.append({"params": [p for p in own if p.ndim <= 1], "lr": rate, "weight_decay": 0.0})
         return scheduled_optimizer(self._optimizer, groups, self._rate_factor)
-
-
-def distillation_loss(logits: Tensor, taught: Tensor) -> Tensor:
-    """Cross-entropy of the student's probabilities against the teacher's, mean over pixels: logits -> scalar.
-
-    Args:
-        logits: float, (N, classes, H, W), the student's. One class: sigmoid; several: softmax.
-        taught: the teacher's, the same shape.
-    """
-    if logits.shape[1] == 1:
-        return functional.binary_cross_entropy_with_logits(logits, torch.sigmoid(taught))
-    return functional.cross_entropy(logits, torch.softmax(taught, dim=1))

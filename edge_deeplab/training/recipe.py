@@ -33,7 +33,7 @@ from edge_deeplab.training.quantization_aware import FINE_TUNING, QuantizationAw
 Table = Mapping[str, Any]
 
 _REQUIRED = ("name", "summary", "sources")
-_TEXTS = ("name", "summary", "init", "init_sha256", "init_terms")
+_TEXTS = ("name", "summary", "init", "init_sha256", "init_terms", "teacher", "teacher_sha256")
 _KEYS = (*_TEXTS, "model", "sources", "data", "training", "quantization_aware")
 
 
@@ -70,6 +70,10 @@ class Recipe:
             command.
         init_sha256: of that file; empty: any file will do.
         init_terms: under which terms those weights may be used, and what they learned from.
+        teacher: the name of the checkpoint that teaches the float network its share of the loss,
+            ``training.distillation``; its place is given to the command. Empty: nobody does. (The integer network's
+            teacher is the float network.)
+        teacher_sha256: of that file; empty: any file will do.
         sources: name of a source to what is done with it. Sources that are not named are left out.
         data: source to split to digest, of the photos that the recipe was made with; empty: not fixed.
         training: of the float network.
@@ -84,6 +88,8 @@ class Recipe:
     init: str
     init_sha256: str
     init_terms: str
+    teacher: str
+    teacher_sha256: str
     sources: Mapping[str, Source]
     data: Mapping[str, Mapping[str, Digest]]
     training: TrainingConfig
@@ -141,6 +147,11 @@ class Recipe:
             if not isinstance(text, str):
                 raise SpecError(f"{where}: {name} is {text!r}: it must be a text")
         training = changed(TrainingConfig(), subtable(table, "training", where), f"{where}: training")
+        if bool(texts["teacher"]) != (training.distillation > 0):
+            raise SpecError(
+                f"{where}: training.distillation is {training.distillation}, and the teacher {texts['teacher']!r}: "
+                "give both or neither"
+            )
         fine_tuning = replace(FINE_TUNING, seed=training.seed, augmentation=training.augmentation)
         digests = subtable(table, "data", where)
         return Recipe(

@@ -30,7 +30,7 @@ from torch.utils.data import DataLoader
 from edge_deeplab.data.sample import MaskKind, SegmentationDataset
 from edge_deeplab.data.torch_dataset import EvaluationDataset, TrainingDataset
 from edge_deeplab.data.transforms import EvaluationTransform, TrainingTransform
-from edge_deeplab.errors import CheckpointError, DatasetError, OutputError
+from edge_deeplab.errors import CheckpointError, DatasetError, OutputError, SpecError
 from edge_deeplab.files import make_folder, write_json
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.models.loading import save_state
@@ -41,6 +41,7 @@ from edge_deeplab.training.losses import class_loss, person_loss
 from edge_deeplab.training.module import Loss, SegmentationModule
 from edge_deeplab.training.sampling import EpochSampler, SeededDataset
 from edge_deeplab.training.schedules import learning_rate_factor
+from edge_deeplab.training.teacher import Distillation, Teacher
 from edge_deeplab.training.whole_files import WholeFiles
 
 CHECKPOINT = "model.safetensors"
@@ -60,6 +61,7 @@ def train(
     out: Path,
     config: TrainingConfig,
     *,
+    teacher: Teacher | None = None,
     resume: bool = False,
     devices: int = 1,
     accelerator: str = "auto",
@@ -78,6 +80,7 @@ def train(
         val_data: what the best epoch is chosen by.
         out: folder of the run.
         config: the recipe.
+        teacher: for its share of the loss, ``config.distillation``.
         resume: continue from ``out/last.ckpt`` as if nothing had happened.
         devices: processes (one a GPU, or CPU processes); above 1 by Lightning's DDP. Under torchrun: its number.
         accelerator: Lightning's name: "auto", "cpu", "gpu".
@@ -90,10 +93,17 @@ def train(
         DatasetError: fewer samples than one batch, or classes that are not the model's.
         CheckpointError: ``resume`` without a usable ``last.ckpt``.
         OutputError: ``out`` cannot be written to, or already holds a run and ``resume`` is not asked for.
+        SpecError: a share of the loss for no teacher, or a teacher without a share.
     """
+    if (teacher is None) != (config.distillation == 0):
+        raise SpecError(
+            f"distillation is {config.distillation}, and there is {'no' if teacher is None else 'a'} teacher: "
+            "give both or neither"
+        )
     module = SegmentationModule(
         network.to(memory_format=torch.channels_last),
         segmentation_loss(train_data.mask_kind, config),
+        distillation=None if teacher is None else Distillation(teacher, config.distillation),
         optimizer=config.optimizer,
         learning_rate=config.learning_rate,
         backbone_rate=config.backbone_rate,
@@ -104,7 +114,8 @@ def train(
     )
 
     def save(trained: nn.Module, notes: dict[str, Any]) -> None:
-        save_state(out / CHECKPOINT, spec, trained.state_dict(), notes={"recipe": config.to_dict(), **notes})
+        origin = {"recipe": config.to_dict()} | ({} if teacher is None else {"teacher_sha256": teacher.sha256})
+        save_state(out / CHECKPOINT, spec, trained.state_dict(), notes={**origin, **notes})
 
     fit(
         module,

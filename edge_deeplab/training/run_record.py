@@ -1,10 +1,10 @@
 """What a recipe's run says about itself, in small files: the recipe, every photo, and what came out.
 
-==============  ========================================================================================
+==============  =================================================================================================
 recipe.json     the recipe's table; :func:`edge_deeplab.training.recipe.load_recipe` reads it
 data.csv        every photo with its source, its split, and the hashes of its files
-record.json     hashes of recipe, first weights and data; the machine; each finished stage with its score
-==============  ========================================================================================
+record.json     hashes of recipe, first weights, teacher and data; the machine; each finished stage with its score
+==============  =================================================================================================
 """
 
 from __future__ import annotations
@@ -38,7 +38,13 @@ class StageResult:
 
 
 def begin_run(
-    out: Path, recipe: Recipe, photos: tuple[PhotoHash, ...], init_sha256: str, machine: Mapping[str, Any]
+    out: Path,
+    recipe: Recipe,
+    photos: tuple[PhotoHash, ...],
+    machine: Mapping[str, Any],
+    *,
+    init_sha256: str,
+    teacher_sha256: str,
 ) -> None:
     """Write the files of a new run.
 
@@ -46,8 +52,8 @@ def begin_run(
         out: the run's folder.
         recipe: what is run.
         photos: what it is run on.
-        init_sha256: of the file with the first weights; empty: there is none.
         machine: where it is run.
+        init_sha256, teacher_sha256: of the files with the first weights and the teacher; empty: there is none.
 
     Raises:
         OutputError: the place cannot be written to, or holds a run already.
@@ -59,6 +65,7 @@ def begin_run(
     record = {
         "recipe": {"name": recipe.name, "sha256": recipe.sha256},
         "init": {"name": recipe.init, "sha256": init_sha256},
+        "teacher": {"name": recipe.teacher, "sha256": teacher_sha256},
         "sources": _plain(digest_photos(photos)),
         "machine": dict(machine),
         "stages": {},
@@ -86,6 +93,12 @@ def require_same_run(out: Path, recipe: Recipe, photos: tuple[PhotoHash, ...]) -
         )
     if record["sources"] != _plain(digest_photos(photos)):
         raise CheckpointError(f"{out} was begun on other photos (listed in {out / PHOTOS}): start anew elsewhere")
+
+
+def require_same_teacher(out: Path, teacher_sha256: str) -> None:
+    """Refuse to go on with another teacher. Raises: CheckpointError."""
+    if _record(out)["teacher"]["sha256"] != teacher_sha256:
+        raise CheckpointError(f"{out} was begun with another teacher: give the same one, or start anew elsewhere")
 
 
 def finished_stages(out: Path) -> dict[str, StageResult]:
@@ -118,7 +131,7 @@ def _record(out: Path) -> dict[str, Any]:
         raise CheckpointError(f"{out} holds no run of a recipe to resume: leave out --resume to start anew")
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        record["recipe"]["sha256"], record["sources"], record["stages"]
+        record["recipe"]["sha256"], record["teacher"]["sha256"], record["sources"], record["stages"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} cannot be read ({error!r}): start anew in another folder") from error
     return record

@@ -83,6 +83,14 @@ def test_the_difference_is_named(root: Path) -> None:
         require_digests(expected, other, ("b",), "DATA")
 
 
+def test_doubts_are_part_of_the_data(root: Path) -> None:
+    before = digest_photos(hash_photos(ManifestDataset(root)))
+    (root / "doubts").mkdir()
+    (root / "doubts" / "p1.png").write_bytes((root / "masks" / "p1.png").read_bytes())
+    after = digest_photos(hash_photos(ManifestDataset(root)))
+    assert [source for source in before if before[source] != after[source]] == ["b"]
+
+
 def test_a_missing_file_is_named(root: Path) -> None:
     (root / "masks" / "p2.png").unlink()
     with pytest.raises(DatasetError, match=r"masks/p2\.png cannot be read"):
@@ -101,6 +109,7 @@ def test_the_list_of_photos(root: Path, tmp_path: Path) -> None:
         "split": "val",
         "image_sha256": _sha(root / "images" / "p3.jpg"),
         "mask_sha256": _sha(root / "masks" / "p3.png"),
+        "doubts_sha256": "",
     }
 
 

@@ -27,11 +27,11 @@ from edge_deeplab.quantization.ranges import load_ranges
 from edge_deeplab.quantization.simulate import simulate
 from edge_deeplab.quantization.trainable import ORIGIN
 from edge_deeplab.runtime.tflite_session import TfliteSession
+from edge_deeplab.training.losses import distillation_loss
 from edge_deeplab.training.module import image_iou
 from edge_deeplab.training.quantization_aware import (
     FINE_TUNING,
     QuantizationAwareConfig,
-    distillation_loss,
     train_quantized,
 )
 from edge_deeplab.training.run import RESUME
@@ -198,9 +198,10 @@ def test_a_run_is_not_overwritten(
 @pytest.mark.parametrize("classes", [1, 3])
 def test_the_teacher_is_where_the_distillation_loss_is_least(classes: int) -> None:
     torch.manual_seed(0)
-    taught = torch.randn(2, classes, 4, 4)
-    student = taught.clone().requires_grad_()
+    logits = torch.randn(2, classes, 4, 4)
+    taught = torch.sigmoid(logits) if classes == 1 else torch.softmax(logits, dim=1)
+    student = logits.clone().requires_grad_()
     distillation_loss(student, taught).backward()
     assert student.grad is not None
     assert float(student.grad.abs().max()) < 1e-6
-    assert distillation_loss(taught + torch.randn_like(taught), taught) > distillation_loss(taught, taught)
+    assert distillation_loss(logits + torch.randn_like(logits), taught) > distillation_loss(logits, taught)

@@ -77,6 +77,7 @@ def test_tables_reach_every_setting(written: Path) -> None:
         (_SMALLEST + "[training.augmentation]\nscale = 1\n", r"augmentation\.scale is 1: it must be a list"),
         (_SMALLEST + '[model.network]\natrous_rates = ["6"]\n', r"atrous_rates is '6': it must be of the type int"),
         (_SMALLEST + "[training]\naugmentation = 1\n", r"training\.augmentation is 1: it must be a table"),
+        (_SMALLEST + "[training]\ndistillation = 0.5\n", r"distillation is 0\.5, and the teacher '': give both"),
         (_SMALLEST + "[training]\nema_decay = 1.5\n", r"mine\.toml: training: ema_decay is 1\.5"),
         (_SMALLEST + "[model.network]\noutput_stride = 7\n", r"model\.network: output stride 7 does not exist"),
         (_SMALLEST + "repeat = -1\n", r"sources\.made: repeat is -1"),
@@ -146,7 +147,7 @@ def test_shipped_recipes_leave_nothing_open(name: str) -> None:
     assert set(recipe.table["training"]) == set(asdict(TrainingConfig()))
     assert set(recipe.table["training"]["augmentation"]) == set(asdict(Augmentation()))
     assert set(recipe.table["model"]["network"]) == set(asdict(NetworkSpec()))
-    missing = {"seed", "augmentation"}  # those of the float training
+    missing = {"seed", "augmentation", "distillation", "teacher"}  # as in the float training, or beside the table
     assert set(recipe.table["quantization_aware"]["training"]) == set(asdict(TrainingConfig())) - missing
 
 

@@ -201,7 +201,8 @@ def test_other_photos_than_the_recipe_s_are_refused_unless_wanted(
         (["--epochs", "3"], 2, "--epochs does not go with --recipe: the recipe says it"),
         (["--devices", "2"], 2, "--devices does not go with --recipe"),
         (["--qat", "x.safetensors"], 2, "--qat does not go with --recipe"),
-        (["--init", "weights.npz"], 1, "the recipe small starts from 'none': leave out --init"),
+        (["--init", "weights.npz"], 1, "the recipe small takes no file there: leave out --init"),
+        (["--teacher", "weights.npz"], 1, "the recipe small takes no file there: leave out --teacher"),
     ],
 )
 def test_what_the_recipe_says_cannot_be_said_again(
@@ -226,9 +227,9 @@ def test_the_first_weights_are_the_recipe_s(
     mine = tmp_path / "mine.toml"
     mine.write_text(f'base = "{recipe}"\nname = "mine"\ninit = "weights.npz"\ninit_sha256 = "{"0" * 64}"\n')
     for more, message in (
-        ([], "the recipe mine starts from weights.npz: say where it is with --init FILE"),
+        ([], "the recipe mine needs weights.npz: say where it is with --init FILE"),
         (["--init", tmp_path / "none.npz"], "there is no file"),
-        (["--init", file], "is not the weights.npz that the recipe mine starts from"),
+        (["--init", file], "is not the weights.npz that the recipe mine needs"),
     ):
         assert run(_words(made_persons, mine, tmp_path / "run", *more)) == 1
         assert message in capsys.readouterr().err
