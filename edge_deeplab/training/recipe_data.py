@@ -9,7 +9,7 @@ from pathlib import Path
 from edge_deeplab.data.balance import balance
 from edge_deeplab.data.fingerprint import PhotoHash, hash_photos, require_digests
 from edge_deeplab.data.manifest import MANIFEST, ManifestDataset
-from edge_deeplab.data.subset import Subset
+from edge_deeplab.data.sample import SegmentationDataset
 from edge_deeplab.errors import DatasetError
 from edge_deeplab.training.recipe import Recipe
 
@@ -26,8 +26,8 @@ class RecipeData:
         photos: those of both, each once, with their hashes.
     """
 
-    train: Subset
-    val: Subset
+    train: SegmentationDataset
+    val: SegmentationDataset
     photos: tuple[PhotoHash, ...]
 
 

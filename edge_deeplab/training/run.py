@@ -169,6 +169,7 @@ def fit(
             strategy=DDPStrategy(find_unused_parameters=config.freeze_epochs > 0) if devices > 1 else "auto",
             precision=config.precision,  # type: ignore[arg-type]
             max_epochs=stop_after or config.epochs,
+            limit_train_batches=config.epoch_steps or 1.0,
             gradient_clip_val=config.clip,
             callbacks=_callbacks(save, evaluation, out, config),
             plugins=[WholeFiles()],
@@ -192,7 +193,7 @@ def fit(
 
 def rate_factor(data: SegmentationDataset, config: TrainingConfig, *, devices: int) -> Callable[[int], float]:
     """The learning rate's factor at each step of the run."""
-    steps = len(data) // (config.batch_size * devices)
+    steps = config.epoch_steps or len(data) // (config.batch_size * devices)
     return learning_rate_factor(config.schedule, steps * config.epochs, config.warmup_steps)
 
 
@@ -214,6 +215,11 @@ def check_run(
         raise DatasetError(
             f"{len(train_data)} training images do not fill one batch of {config.batch_size * devices}: "
             "give more images or a smaller --batch-size"
+        )
+    if len(train_data) < config.epoch_steps * config.batch_size * devices:
+        raise DatasetError(
+            f"{len(train_data)} training images do not fill the {config.epoch_steps} batches of {config.batch_size} "
+            "of an epoch: give more images or fewer epoch_steps"
         )
     if len(val_data) == 0:
         raise DatasetError("the validation split is empty: the best epoch is chosen on it")
