@@ -7,13 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_deeplab.cli.options import refuse_options
+from edge_deeplab.cli.options import given, refuse_options
+from edge_deeplab.cli.recipe_training import train_recipe
 from edge_deeplab.cli.teacher_options import VIEW_OPTIONS, teacher_view_options
 
 if TYPE_CHECKING:
     from edge_deeplab.data.sample import SegmentationDataset
     from edge_deeplab.training.teacher import Teacher
 
+_WITH_RECIPE = (
+    "data",
+    "out",
+    "recipe",
+    "stop_after",
+    "other_data",
+    "init",
+    "teacher",
+    "accelerator",
+    "workers",
+    "resume",
+)
+_ONLY_WITH_RECIPE = ("stop_after", "other_data")
 _OF_THE_NETWORK = (
     *("init", "init_range", "input_size", "width", "channel_divisor", "output_stride", "head_channels"),
     "freeze_epochs",
@@ -23,6 +37,15 @@ _OF_THE_NETWORK = (
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option("--recipe", metavar="NAME", help="portrait, portrait-fast, portrait-open or FILE.toml: it says the rest.")
+@click.option(
+    "--stop-after",
+    type=click.Choice(["float", "int8"]),
+    default="int8",
+    show_default=True,
+    help="With --recipe: the last stage; --resume goes on from there.",
+)
+@click.option("--other-data", is_flag=True, help="With --recipe: train on photos that it was not made with.")
 @click.option("--train-split", default="train", show_default=True, help="Split that is learned.")
 @click.option("--val-split", default="val", show_default=True, help="Split that the best epoch is chosen by.")
 @click.option("--classes", default="person", show_default=True, help="Class names, separated by commas.")
@@ -88,6 +111,9 @@ def command(
     context: click.Context,
     data: Path,
     out: Path,
+    recipe: str | None,
+    stop_after: str,
+    other_data: bool,
     train_split: str,
     val_split: str,
     classes: str,
@@ -125,10 +151,33 @@ def command(
 
     DATA is a folder with manifest.csv, with images/ and masks/, Pascal VOC, or COCO (docs/data.md). The averaged
     weights of the best epoch become OUT/model.safetensors. With --qat, OUT/model.ranges.json lies beside it.
+
+    With --recipe, the model is trained from its photos to int8: OUT/float, then OUT/int8, after a look that DATA is
+    what the recipe was made with.
     """
     from edge_deeplab.extras import require_extra
 
     require_extra("train", "training", "lightning", "torch", "safetensors")
+
+    if recipe is not None:
+        fixed = [option.name for option in context.command.params if option.name and option.name not in _WITH_RECIPE]
+        refuse_options(context, fixed, "does not go with --recipe: the recipe says it")
+        train_recipe(
+            recipe,
+            data,
+            out,
+            init=Path(init) if given(context, "init") else None,
+            teacher=teacher,
+            stop_after=stop_after,
+            workers=workers if given(context, "workers") else None,
+            accelerator=accelerator,
+            other_data=other_data,
+            resume=resume,
+        )
+        return
+    refuse_options(context, _ONLY_WITH_RECIPE, "goes with --recipe")
+
+    from dataclasses import replace
 
     import torch
 
@@ -140,6 +189,7 @@ def command(
     from edge_deeplab.spec import ModelSpec, NetworkSpec
     from edge_deeplab.training.config import OptimizerKind, TeacherViews, TrainingConfig
     from edge_deeplab.training.initialization import initialize_backbone
+    from edge_deeplab.training.quantization_aware import FINE_TUNING, QuantizationAwareConfig
     from edge_deeplab.training.run import train
     from edge_deeplab.training.schedules import Schedule
     from edge_deeplab.training.teacher import load_teacher
@@ -161,11 +211,11 @@ def command(
         "augmentation": Augmentation(scale=scale, rotation=rotation, turn=turn, background=background),
         "teacher": TeacherViews(**views),
     }
-    recipe = {name: value for name, value in settings.items() if value is not None}
+    chosen = {name: value for name, value in settings.items() if value is not None}
     names = tuple(name.strip() for name in classes.split(","))
 
     def taught_by(data: SegmentationDataset) -> Teacher | None:
-        return None if teacher is None else load_teacher(teacher, data.classes, recipe["teacher"])
+        return None if teacher is None else load_teacher(teacher, data.classes, chosen["teacher"])
 
     if parent is not None:
         refuse_options(context, _OF_THE_NETWORK, "does not go with --qat: the checkpoint says it")
@@ -174,9 +224,8 @@ def command(
             parent,
             splits,
             out,
-            recipe,
+            QuantizationAwareConfig(replace(FINE_TUNING, **chosen), distillation=distillation),
             teacher=taught_by(splits[0]),
-            distillation=distillation,
             resume=resume,
             devices=devices,
             accelerator=accelerator,
@@ -199,15 +248,15 @@ def command(
     torch.manual_seed(seed)
     network = build_network(spec.network)
     if not resume:
-        given = None if init_range is None else InputRange.uniform(*init_range)
-        initialize_backbone(network, init, train_data, spec, input_range=given)
+        input_range = None if init_range is None else InputRange.uniform(*init_range)
+        initialize_backbone(network, init, train_data, spec, input_range=input_range)
     checkpoint = train(
         network,
         spec,
         train_data,
         val_data,
         out,
-        TrainingConfig(**recipe, freeze_epochs=freeze_epochs, distillation=0.0 if teacher is None else distillation),
+        TrainingConfig(**chosen, freeze_epochs=freeze_epochs, distillation=0.0 if teacher is None else distillation),
         teacher=taught_by(train_data),
         resume=resume,
         devices=devices,

@@ -1,14 +1,20 @@
-"""What a run leaves behind: the best weights as a checkpoint of ours, and pictures of masks."""
+"""What a run leaves behind: the best weights as a checkpoint of ours, its curves, and pictures of masks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
+
+from edge_deeplab.files import write_bytes
+from edge_deeplab.training.curves import EpochScores, curves_plot, read_curves, write_curves
+
+CURVES = "curves.csv"
 
 
 class BestModel(Callback):
@@ -38,6 +44,40 @@ class BestModel(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._best = state_dict["best"]
+
+
+class Curves(Callback):
+    """Keep ``curves.csv`` of the whole run, however often it was stopped, and draw ``curves.png`` at its end.
+
+    Args:
+        out: folder of the run.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        now = EpochScores(
+            epoch=trainer.current_epoch + 1,
+            steps=trainer.global_step,
+            learning_rate=max(  # of all groups, the head's is the highest
+                group["lr"] for group in trainer.optimizers[0].param_groups
+            ),
+            train_loss=metrics["train/loss_epoch"],
+            val_loss=metrics["val/loss"],
+            val_iou=metrics["val/iou"],
+        )
+        # A run that was killed after this and before its last.ckpt was written does the epoch again.
+        epochs = [*(one for one in read_curves(self._out / CURVES) if one.epoch < now.epoch), now]
+        write_curves(self._out / CURVES, epochs)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epochs = read_curves(self._out / CURVES)
+        if trainer.is_global_zero and epochs:
+            write_bytes((self._out / CURVES).with_suffix(".png"), curves_plot(epochs, self._out.name))
 
 
 class MaskPictures(Callback):

@@ -46,6 +46,7 @@ class TrainingConfig:
 
     Attributes:
         epochs: passes over the data.
+        epoch_steps: optimizer steps of an epoch, on a part of the data that is drawn anew for each; 0: all of it.
         batch_size: samples in a batch of one process.
         optimizer: the optimizer.
         learning_rate: of the head, at its highest.
@@ -69,6 +70,7 @@ class TrainingConfig:
     """
 
     epochs: int = 9
+    epoch_steps: int = 0
     batch_size: int = 16
     optimizer: OptimizerKind = OptimizerKind.ADAMW
     learning_rate: float = 1e-3
@@ -93,6 +95,8 @@ class TrainingConfig:
         for name in ("epochs", "batch_size", "learning_rate", "clip"):
             if getattr(self, name) <= 0:
                 raise SpecError(f"{name} is {getattr(self, name)}: it must be above 0")
+        if self.epoch_steps < 0:
+            raise SpecError(f"epoch_steps is {self.epoch_steps}: give 0 for all of the data, or more")
         if not 0 <= self.ema_decay < 1:
             raise SpecError(f"ema_decay is {self.ema_decay}: it lies in [0, 1)")
         if not 0 <= self.distillation <= 1:

@@ -35,7 +35,7 @@ from edge_deeplab.files import make_folder, write_json
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.models.loading import save_state
 from edge_deeplab.spec import ModelSpec
-from edge_deeplab.training.callbacks import BestModel, MaskPictures
+from edge_deeplab.training.callbacks import BestModel, Curves, MaskPictures
 from edge_deeplab.training.config import TrainingConfig
 from edge_deeplab.training.losses import class_loss, person_loss
 from edge_deeplab.training.module import Loss, SegmentationModule
@@ -70,7 +70,8 @@ def train(
     """Train ``network`` and write ``out/model.safetensors``: the averaged weights of the best epoch.
 
     Beside it: ``last.ckpt`` (everything that ``resume`` needs, written whole after each epoch, so that a kill costs
-    at most one epoch), ``config.json``, ``curves/version_N/metrics.csv`` and TensorBoard's files, a version a start.
+    at most one epoch), ``config.json``, ``curves.csv`` and ``curves.png`` of all epochs, and in finer steps
+    ``curves/version_N/metrics.csv`` and TensorBoard's files, a version a start.
 
     Args:
         network: changed in place; pretrained where wanted.
@@ -168,6 +169,7 @@ def fit(
             strategy=DDPStrategy(find_unused_parameters=config.freeze_epochs > 0) if devices > 1 else "auto",
             precision=config.precision,  # type: ignore[arg-type]
             max_epochs=stop_after or config.epochs,
+            limit_train_batches=config.epoch_steps or 1.0,
             gradient_clip_val=config.clip,
             callbacks=_callbacks(save, evaluation, out, config),
             plugins=[WholeFiles()],
@@ -191,7 +193,7 @@ def fit(
 
 def rate_factor(data: SegmentationDataset, config: TrainingConfig, *, devices: int) -> Callable[[int], float]:
     """The learning rate's factor at each step of the run."""
-    steps = len(data) // (config.batch_size * devices)
+    steps = config.epoch_steps or len(data) // (config.batch_size * devices)
     return learning_rate_factor(config.schedule, steps * config.epochs, config.warmup_steps)
 
 
@@ -213,6 +215,11 @@ def check_run(
         raise DatasetError(
             f"{len(train_data)} training images do not fill one batch of {config.batch_size * devices}: "
             "give more images or a smaller --batch-size"
+        )
+    if len(train_data) < config.epoch_steps * config.batch_size * devices:
+        raise DatasetError(
+            f"{len(train_data)} training images do not fill the {config.epoch_steps} batches of {config.batch_size} "
+            "of an epoch: give more images or fewer epoch_steps"
         )
     if len(val_data) == 0:
         raise DatasetError("the validation split is empty: the best epoch is chosen on it")
@@ -264,10 +271,11 @@ def _callbacks(
     count = min(_PICTURES, len(evaluation))
     chosen = [evaluation[index * len(evaluation) // count] for index in range(count)]
     pictures = MaskPictures(torch.stack([image for image, _ in chosen]), torch.stack([mask for _, mask in chosen]))
-    # The order matters: the first two look at the averaged weights, which the third puts back at the end.
+    # The order matters: the first two look at the averaged weights, which WeightAveraging puts back at the end.
     return [
         BestModel(save),
         pictures,
+        Curves(out),
         WeightAveraging(avg_fn=partial(_moving_average, decay=config.ema_decay)),
         ModelCheckpoint(out, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False),
         LearningRateMonitor("step"),

@@ -1,0 +1,94 @@
+"""A recipe's first stage: the float network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from edge_deeplab.errors import SpecError
+from edge_deeplab.files import sha256
+from edge_deeplab.models.deeplab import build_network
+from edge_deeplab.training.initialization import initialize_backbone
+from edge_deeplab.training.recipe import Recipe
+from edge_deeplab.training.recipe_data import RecipeData
+from edge_deeplab.training.run import train
+from edge_deeplab.training.teacher import load_teacher
+
+
+def train_float(
+    recipe: Recipe,
+    data: RecipeData,
+    out: Path,
+    *,
+    init: Path | None,
+    teacher: Path | None,
+    resume: bool = False,
+    accelerator: str = "auto",
+) -> Path:
+    """Train the float network of a recipe.
+
+    Args:
+        recipe: what is done.
+        data: what it is done with.
+        out, resume, accelerator: as for :func:`edge_deeplab.training.run.train`.
+        init: the file with the first weights, if the recipe starts from one; a run that resumes needs none.
+        teacher: the teacher's checkpoint, if the recipe has one.
+
+    Returns:
+        The checkpoint's path.
+
+    Raises:
+        SpecError: as :func:`init_hash` and :func:`teacher_hash`.
+        CheckpointError: the first weights are not this backbone's, or the teacher cannot be read.
+        DatasetError, CheckpointError, OutputError: as ``train``.
+    """
+    teacher_hash(recipe, teacher)
+    torch.manual_seed(recipe.training.seed)
+    network = build_network(recipe.model.network)
+    if not resume:
+        init_hash(recipe, init)
+        initialize_backbone(network, recipe.init if init is None else str(init), data.train, recipe.model)
+    return train(
+        network,
+        recipe.model,
+        data.train,
+        data.val,
+        out,
+        recipe.training,
+        teacher=None if teacher is None else load_teacher(teacher, recipe.model.classes, recipe.training.teacher),
+        resume=resume,
+        accelerator=accelerator,
+    )
+
+
+def init_hash(recipe: Recipe, init: Path | None) -> str:
+    """The SHA-256 of the file with the first weights; empty where the recipe starts without a file.
+
+    Raises:
+        SpecError: the file is missing, is not the recipe's, or is given to a recipe that takes none.
+    """
+    return _hash(recipe, "--init", recipe.init if recipe.init_is_file else "", recipe.init_sha256, init)
+
+
+def teacher_hash(recipe: Recipe, teacher: Path | None) -> str:
+    """The SHA-256 of the teacher's checkpoint; empty where the recipe has none. Raises: SpecError: as for the init."""
+    return _hash(recipe, "--teacher", recipe.teacher, recipe.teacher_sha256, teacher)
+
+
+def _hash(recipe: Recipe, option: str, wanted: str, wanted_sha256: str, path: Path | None) -> str:
+    if not wanted:
+        if path is not None:
+            raise SpecError(f"the recipe {recipe.name} takes no file there: leave out {option}")
+        return ""
+    if path is None:
+        raise SpecError(f"the recipe {recipe.name} needs {wanted}: say where it is with {option} FILE")
+    if not path.is_file():
+        raise SpecError(f"there is no file {path}: the recipe {recipe.name} needs {wanted}")
+    found = sha256(path)
+    if wanted_sha256 not in ("", found):
+        raise SpecError(
+            f"{path} is not the {wanted} that the recipe {recipe.name} needs (SHA-256 {found[:12]}... instead of "
+            f"{wanted_sha256[:12]}...): get that file, or write a recipe of your own with this one"
+        )
+    return found
