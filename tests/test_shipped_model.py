@@ -27,10 +27,10 @@ IOU_BUDGET, BOUNDARY_BUDGET = 0.003, 0.010
 def test_the_card_s_scores_are_within_the_budget() -> None:
     card = load_card(shipped_model().with_suffix(".json"))
     persons = [score for score in card.scores if "person_iou" in score.float32]
-    assert {score.source for score in persons} == {"ccp", "eg1800", "pennfudan", "picsart"}
+    assert {score.name for score in persons} == {"ccp", "eg1800", "pennfudan", "picsart"}
     for score in persons:
-        assert score.float32["person_iou"] - score.int8["person_iou"] <= IOU_BUDGET, score.source
-        assert score.float32["boundary_f"] - score.int8["boundary_f"] <= BOUNDARY_BUDGET, score.source
+        assert score.float32["person_iou"] - score.int8["person_iou"] <= IOU_BUDGET, score.name
+        assert score.float32["boundary_f"] - score.int8["boundary_f"] <= BOUNDARY_BUDGET, score.name
 
 
 def test_the_checkpoint_names_its_parent_and_the_ranges_their_checkpoint() -> None:

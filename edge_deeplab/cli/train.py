@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edge_deeplab.cli.model_path import CHECKPOINT
 from edge_deeplab.cli.options import refuse_options
 
 _OF_THE_NETWORK = ("init", "input_size", "width", "output_stride", "head_channels", "freeze_epochs")
@@ -42,7 +43,7 @@ _OF_THE_NETWORK = ("init", "input_size", "width", "output_stride", "head_channel
     "--qat",
     "parent",
     metavar="CHECKPOINT",
-    type=click.Path(path_type=Path),
+    type=CHECKPOINT,
     help="Fine-tune this float checkpoint as the int8 network that it becomes: 3 epochs at a low rate by default.",
 )
 @click.option("--distillation", default=0.5, show_default=True, help="With --qat: share of the loss that it teaches.")
