@@ -1,24 +1,23 @@
-"""Quantization-aware fine-tuning, for the two commands that offer it: ``train --qat`` and ``quantize --method qat``."""
+"""Quantization-aware fine-tuning, for the commands that offer it: ``train`` (also by a recipe) and ``quantize``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from edge_deeplab.data.sample import SegmentationDataset
+    from edge_deeplab.training.quantization_aware import QuantizationAwareConfig
 
 
 def fine_tune(
     parent: Path,
     splits: tuple[SegmentationDataset, SegmentationDataset],
     out: Path,
-    recipe: Mapping[str, Any],
+    config: QuantizationAwareConfig,
     *,
-    distillation: float | None = None,
     resume: bool,
     devices: int = 1,
     accelerator: str = "auto",
@@ -29,21 +28,15 @@ def fine_tune(
         parent: the float checkpoint.
         splits: training and validation data.
         out: folder of the run.
-        recipe: settings of TrainingConfig that differ from the fine-tune's own.
-        distillation: share of the loss against the parent's probabilities; None: as the fine-tune has it.
+        config: the fine-tune.
         resume, devices, accelerator: as for training.
     """
-    from dataclasses import replace
-
     from calibration.quantization_aware import starting_ranges
     from edge_deeplab.cli.progress import image_progress
     from edge_deeplab.models.loading import load_network
-    from edge_deeplab.training.quantization_aware import FINE_TUNING, QuantizationAwareConfig, train_quantized
+    from edge_deeplab.training.quantization_aware import train_quantized
     from edge_deeplab.training.run import check_run
 
-    config = QuantizationAwareConfig(training=replace(FINE_TUNING, **recipe))
-    if distillation is not None:
-        config = replace(config, distillation=distillation)
     network, loaded = load_network(parent)
     check_run(loaded.spec, *splits, out, config.training, resume=resume, devices=devices)
     with image_progress("observing where the ranges start") as progress:

@@ -21,5 +21,10 @@ def refuse_options(context: click.Context, names: Sequence[str], reason: str) ->
     """
     flags = {parameter.name: parameter.opts[0] for parameter in context.command.params}
     for name in names:
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+        if given(context, name):
             raise click.UsageError(f"{flags[name]} {reason}")
+
+
+def given(context: click.Context, name: str) -> bool:
+    """The parameter of this name was given, and is not its default."""
+    return context.get_parameter_source(name) is not ParameterSource.DEFAULT

@@ -121,12 +121,16 @@ def _qat(
 
     require_extra("train", "quantizing", "lightning", "torch", "safetensors")
 
+    from dataclasses import replace
+
     from edge_deeplab.checkpoint import load_checkpoint
     from edge_deeplab.cli.fine_tuning import fine_tune
     from edge_deeplab.cli.training_data import open_splits
+    from edge_deeplab.training.quantization_aware import FINE_TUNING, QuantizationAwareConfig
 
     classes = load_checkpoint(checkpoint).spec.classes
-    fine_tune(checkpoint, open_splits(data, *splits, classes, skip_bad=False), out, recipe, resume=resume)
+    config = QuantizationAwareConfig(replace(FINE_TUNING, **recipe))
+    fine_tune(checkpoint, open_splits(data, *splits, classes, skip_bad=False), out, config, resume=resume)
 
 
 def _ptq(checkpoint: Path, out: Path, methods: PtqMethods, calibration: Path, split: str | None, count: int) -> Path:

@@ -8,19 +8,31 @@ from typing import Any
 import click
 
 from edge_deeplab.cli.model_path import CHECKPOINT
-from edge_deeplab.cli.options import refuse_options
+from edge_deeplab.cli.options import given, refuse_options
+from edge_deeplab.cli.recipe_training import train_recipe
 
+_WITH_RECIPE = ("data", "out", "recipe", "stop_after", "other_data", "init", "accelerator", "workers", "resume")
+_ONLY_WITH_RECIPE = ("stop_after", "other_data")
 _OF_THE_NETWORK = ("init", "input_size", "width", "output_stride", "head_channels", "freeze_epochs")
 
 
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@click.option("--recipe", metavar="NAME", help="portrait, portrait-fast, portrait-open or FILE.toml: it says the rest.")
+@click.option(
+    "--stop-after",
+    type=click.Choice(["float", "int8"]),
+    default="int8",
+    show_default=True,
+    help="With --recipe: the last stage; --resume goes on from there.",
+)
+@click.option("--other-data", is_flag=True, help="With --recipe: train on photos that it was not made with.")
 @click.option("--train-split", default="train", show_default=True, help="Split that is learned.")
 @click.option("--val-split", default="val", show_default=True, help="Split that the best epoch is chosen by.")
 @click.option("--classes", default="person", show_default=True, help="Class names, separated by commas.")
 @click.option("--skip-bad", is_flag=True, help="Leave out photos that cannot be read, and count them.")
-@click.option("--init", default="none", show_default=True, help="Backbone: none, imagenet (download), or a .npz file.")
+@click.option("--init", default="none", show_default=True, help="Backbone: none, imagenet (download), or a file.")
 @click.option("--input-size", default=256, show_default=True, help="Height and width of the network's input.")
 @click.option("--width", default=1.0, show_default=True, help="MobileNetV2's width multiplier.")
 @click.option("--output-stride", default=16, show_default=True, help="8, 16 or 32.")
@@ -53,6 +65,9 @@ def command(
     context: click.Context,
     data: Path,
     out: Path,
+    recipe: str | None,
+    stop_after: str,
+    other_data: bool,
     train_split: str,
     val_split: str,
     classes: str,
@@ -84,10 +99,32 @@ def command(
 
     DATA is a folder with manifest.csv, with images/ and masks/, Pascal VOC, or COCO (docs/data.md). The averaged
     weights of the best epoch become OUT/model.safetensors. With --qat, OUT/model.ranges.json lies beside it.
+
+    With --recipe, the model is trained from its photos to int8: OUT/float, then OUT/int8, after a look that DATA is
+    what the recipe was made with.
     """
     from edge_deeplab.extras import require_extra
 
     require_extra("train", "training", "lightning", "torch", "safetensors")
+
+    if recipe is not None:
+        fixed = [option.name for option in context.command.params if option.name and option.name not in _WITH_RECIPE]
+        refuse_options(context, fixed, "does not go with --recipe: the recipe says it")
+        train_recipe(
+            recipe,
+            data,
+            out,
+            init=Path(init) if given(context, "init") else None,
+            stop_after=stop_after,
+            workers=workers if given(context, "workers") else None,
+            accelerator=accelerator,
+            other_data=other_data,
+            resume=resume,
+        )
+        return
+    refuse_options(context, _ONLY_WITH_RECIPE, "goes with --recipe")
+
+    from dataclasses import replace
 
     import torch
 
@@ -98,6 +135,7 @@ def command(
     from edge_deeplab.spec import ModelSpec, NetworkSpec
     from edge_deeplab.training.config import OptimizerKind, TrainingConfig
     from edge_deeplab.training.initialization import initialize_backbone
+    from edge_deeplab.training.quantization_aware import FINE_TUNING, QuantizationAwareConfig
     from edge_deeplab.training.run import train
     from edge_deeplab.training.schedules import Schedule
 
@@ -113,7 +151,7 @@ def command(
         "workers": workers,
         "augmentation": Augmentation(scale=scale, background=background),
     }
-    recipe = {name: value for name, value in settings.items() if value is not None}
+    chosen = {name: value for name, value in settings.items() if value is not None}
     names = tuple(name.strip() for name in classes.split(","))
     if parent is not None:
         refuse_options(context, _OF_THE_NETWORK, "does not go with --qat: the checkpoint says it")
@@ -121,8 +159,7 @@ def command(
             parent,
             open_splits(data, train_split, val_split, names, skip_bad=skip_bad),
             out,
-            recipe,
-            distillation=distillation,
+            QuantizationAwareConfig(replace(FINE_TUNING, **chosen), distillation=distillation),
             resume=resume,
             devices=devices,
             accelerator=accelerator,
@@ -151,7 +188,7 @@ def command(
         train_data,
         val_data,
         out,
-        TrainingConfig(**recipe, freeze_epochs=freeze_epochs),
+        TrainingConfig(**chosen, freeze_epochs=freeze_epochs),
         resume=resume,
         devices=devices,
         accelerator=accelerator,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge_deeplab.data.pairs import read_pair
@@ -16,6 +17,15 @@ from edge_deeplab.errors import DatasetError
 
 MANIFEST = "manifest.csv"
 _COLUMNS = ("id", "source", "split")
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """A line of the table: the photo's id, its collection, and its split."""
+
+    id: str
+    source: str
+    split: str
 
 
 class ManifestDataset:
@@ -38,20 +48,25 @@ class ManifestDataset:
         if split is not None and all(row["split"] != split for row in rows):
             splits = ", ".join(sorted({row["split"] for row in rows}))
             raise DatasetError(f"{root / MANIFEST} has nothing in the split {split!r}: it has {splits}")
-        self._entries = tuple((row["id"], row["source"]) for row in rows if split is None or row["split"] == split)
+        self._rows = tuple(
+            ManifestRow(row["id"], row["source"], row["split"]) for row in rows if split in (None, row["split"])
+        )
+
+    @property
+    def rows(self) -> tuple[ManifestRow, ...]:
+        """What the table says of each sample, in order; no photo is opened for it."""
+        return self._rows
+
+    def files(self, row: ManifestRow) -> tuple[Path, Path]:
+        """Where the photo and the mask of a row are."""
+        return self.root / "images" / f"{row.id}.jpg", self.root / "masks" / f"{row.id}.png"
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._rows)
 
     def __getitem__(self, index: int) -> Sample:
-        id, source = self._entries[index]
-        return read_pair(
-            self.root / "images" / f"{id}.jpg",
-            self.root / "masks" / f"{id}.png",
-            id=id,
-            source=source,
-            classes=self.classes,
-        )
+        row = self._rows[index]
+        return read_pair(*self.files(row), id=row.id, source=row.source, classes=self.classes)
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_deeplab.data.fingerprint import hash_photos, require_digests
 from edge_deeplab.data.manifest import ManifestDataset
 from edge_deeplab.data.opening import open_dataset
 
@@ -26,10 +27,18 @@ def test_the_portrait_set_has_the_splits_that_its_readme_counts() -> None:
 def test_every_source_can_be_read() -> None:
     dataset = ManifestDataset(PORTRAIT, split="test")
     first: dict[str, int] = {}
-    for index, (_, source) in enumerate(dataset._entries):
-        first.setdefault(source, index)
+    for index, row in enumerate(dataset.rows):
+        first.setdefault(row.source, index)
     assert sorted(first) == ["ccp", "coco128-negative", "eg1800", "pennfudan", "picsart"]
     for source, index in first.items():
         sample = dataset[index]
         assert sample.image.shape == (*sample.mask.shape, 3)
         assert bool(np.any(sample.mask >= 128)) == (source != "coco128-negative")
+
+
+def test_they_are_those_of_the_shipped_recipes() -> None:
+    from edge_deeplab.training.recipe import load_recipe
+
+    recipe = load_recipe("portrait")
+    photos = [p for split in ("train", "val") for p in hash_photos(ManifestDataset(PORTRAIT, split=split))]
+    require_digests(recipe.data, photos, tuple(recipe.sources), "the shared data")

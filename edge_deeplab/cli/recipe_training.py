@@ -1,0 +1,92 @@
+"""A recipe from its photos to the int8 checkpoint: float training, then the quantization-aware fine-tune."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from edge_deeplab.training.run_record import StageResult
+
+
+def train_recipe(
+    name: str,
+    data: Path,
+    out: Path,
+    *,
+    init: Path | None,
+    stop_after: str,
+    workers: int | None,
+    accelerator: str,
+    other_data: bool,
+    resume: bool,
+) -> None:
+    """Train a recipe's model, and say what was done.
+
+    Args:
+        name: of the recipe, or its file.
+        data: folder with ``manifest.csv``.
+        out: folder of the run.
+        init: the file with the first weights, where the recipe starts from one.
+        stop_after: the stage that is the last: "float" or "int8".
+        workers: processes that load photos; None: as the recipe says. The result does not depend on it.
+        accelerator: Lightning's name.
+        other_data: train on photos that the recipe was not made with.
+        resume: go on with the run in ``out``, wherever it stopped.
+
+    Raises:
+        SpecError: no such recipe, or another file of first weights than the recipe's.
+        DatasetError, CheckpointError, OutputError: as ``open_recipe_data``, ``require_same_run`` and ``train``.
+    """
+    from edge_deeplab.cli.fine_tuning import fine_tune
+    from edge_deeplab.cli.progress import image_progress
+    from edge_deeplab.data.subset import check_dataset
+    from edge_deeplab.evaluation.machine import describe_machine
+    from edge_deeplab.training.float_stage import init_hash, train_float
+    from edge_deeplab.training.recipe import load_recipe
+    from edge_deeplab.training.recipe_data import open_recipe_data
+    from edge_deeplab.training.run import CHECKPOINT, RESUME, check_run
+    from edge_deeplab.training.run_record import (
+        FLOAT,
+        INT8,
+        begin_run,
+        finish_stage,
+        finished_stages,
+        require_same_run,
+    )
+
+    recipe = load_recipe(name)
+    if workers is not None:
+        recipe = recipe.with_workers(workers)
+    with image_progress("comparing the photos with the recipe's") as progress:
+        photos = open_recipe_data(recipe, data, other_data=other_data, progress=progress)
+    if resume:
+        require_same_run(out, recipe, photos.photos)
+        done = finished_stages(out)
+    else:
+        init_sha256 = init_hash(recipe, init)
+        for split in (photos.train, photos.val):
+            check_dataset(split)
+        check_run(recipe.model, photos.train, photos.val, out / FLOAT, recipe.training, resume=False, devices=1)
+        begin_run(out, recipe, photos.photos, init_sha256, describe_machine(["torch", "torchvision", "lightning"]))
+        done = {}
+    if FLOAT not in done:
+        resumed = (out / FLOAT / RESUME).exists()
+        train_float(recipe, photos, init, out / FLOAT, resume=resumed, accelerator=accelerator)
+        _say(out / FLOAT / CHECKPOINT, finish_stage(out, FLOAT))
+    if INT8 not in done and stop_after == INT8:
+        fine_tune(
+            out / FLOAT / CHECKPOINT,
+            (photos.train, photos.val),
+            out / INT8,
+            recipe.quantization_aware,
+            resume=(out / INT8 / RESUME).exists(),
+            accelerator=accelerator,
+        )
+        _say(out / INT8 / CHECKPOINT, finish_stage(out, INT8))
+
+
+def _say(checkpoint: Path, result: StageResult) -> None:
+    click.echo(f"{checkpoint}: val IoU {result.val_iou:.4f} at the network's size, epoch {result.epoch}")

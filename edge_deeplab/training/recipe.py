@@ -1,0 +1,225 @@
+"""Everything that makes a model what it is, in one small file: network, first weights, data, training, seeds.
+
+A recipe is a table of TOML. Those of the shipped models come with the package (``recipes/``); one of yours may start
+from any of them (``base``) and name only what it changes::
+
+    base = "portrait"
+    name = "portrait-longer"
+    summary = "portrait, trained for twice as long"
+
+    [training]
+    epochs = 60
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from edge_deeplab.data.fingerprint import Digest
+from edge_deeplab.errors import SpecError
+from edge_deeplab.files import write_json
+from edge_deeplab.settings import changed, each_changed, subtable
+from edge_deeplab.spec import ModelSpec
+from edge_deeplab.training.config import TrainingConfig
+from edge_deeplab.training.quantization_aware import FINE_TUNING, QuantizationAwareConfig
+
+Table = Mapping[str, Any]
+
+_REQUIRED = ("name", "summary", "sources")
+_TEXTS = ("name", "summary", "init", "init_sha256", "init_terms")
+_KEYS = (*_TEXTS, "model", "sources", "data", "training", "quantization_aware")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a recipe does with one source of photos.
+
+    Attributes:
+        repeat: how often a photo of it comes in an epoch; 0: it is left out.
+        terms: under which terms its photos and masks may be used, in its authors' words where they state any.
+        open: those terms plainly permit that a model trained on it is passed on.
+        why: the reason for ``open`` and ``repeat``.
+    """
+
+    repeat: int = 1
+    terms: str = ""
+    open: bool = False
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        if self.repeat < 0:
+            raise SpecError(f"repeat is {self.repeat}: give 0 to leave the source out, or more")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What ``edge-deeplab train --recipe`` does.
+
+    Attributes:
+        name: of the recipe, and of the model that it makes.
+        summary: the model in one sentence.
+        model: the network and its input.
+        init: the backbone's first weights: "none", "imagenet", or the name of a file, whose place is given to the
+            command.
+        init_sha256: of that file; empty: any file will do.
+        init_terms: under which terms those weights may be used, and what they learned from.
+        sources: name of a source to what is done with it. Sources that are not named are left out.
+        data: source to split to digest, of the photos that the recipe was made with; empty: not fixed.
+        training: of the float network.
+        quantization_aware: of the integer network that it becomes. What the file does not say is as in
+            ``FINE_TUNING``; seed and augmentation are as in ``training``.
+        table: the file's contents, its base included.
+    """
+
+    name: str
+    summary: str
+    model: ModelSpec
+    init: str
+    init_sha256: str
+    init_terms: str
+    sources: Mapping[str, Source]
+    data: Mapping[str, Mapping[str, Digest]]
+    training: TrainingConfig
+    quantization_aware: QuantizationAwareConfig
+    table: Table
+
+    @property
+    def repeats(self) -> dict[str, int]:
+        """The sources that are used, and how often a photo of each comes in an epoch."""
+        return {name: source.repeat for name, source in self.sources.items() if source.repeat}
+
+    @property
+    def init_is_file(self) -> bool:
+        """The first weights are a file."""
+        return self.init not in ("none", "imagenet")
+
+    @property
+    def sha256(self) -> str:
+        """Of the table as JSON with sorted keys: comments and layout do not count, each value does."""
+        text = json.dumps(self.table, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def with_workers(self, count: int) -> Recipe:
+        """The same recipe with another number of loading processes, which no result depends on."""
+        fine_tuning = self.quantization_aware
+        return replace(
+            self,
+            training=replace(self.training, workers=count),
+            quantization_aware=replace(fine_tuning, training=replace(fine_tuning.training, workers=count)),
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the table as JSON, which :func:`load_recipe` reads. Raises: OutputError."""
+        write_json(path, self.table)
+
+    @staticmethod
+    def from_table(table: Table, where: str) -> Recipe:
+        """Read a table without a base.
+
+        Args:
+            table: what a file of TOML or JSON holds.
+            where: the file's name, for messages.
+
+        Raises:
+            SpecError: a key that is unknown or missing, a value of another type, or settings that do not fit.
+        """
+        for name in table:
+            if name not in _KEYS:
+                raise SpecError(f"{where} has the unknown key {name!r}: it may have base, {', '.join(_KEYS)}")
+        for name in _REQUIRED:
+            if name not in table:
+                raise SpecError(f"{where} lacks the key {name!r}: a recipe needs {', '.join(_REQUIRED)}")
+        texts = {name: table.get(name, "") for name in _TEXTS}
+        for name, text in texts.items():
+            if not isinstance(text, str):
+                raise SpecError(f"{where}: {name} is {text!r}: it must be a text")
+        training = changed(TrainingConfig(), subtable(table, "training", where), f"{where}: training")
+        fine_tuning = replace(FINE_TUNING, seed=training.seed, augmentation=training.augmentation)
+        digests = subtable(table, "data", where)
+        return Recipe(
+            **{**texts, "init": texts["init"] or "none"},
+            model=changed(ModelSpec(), subtable(table, "model", where), f"{where}: model"),
+            sources=each_changed(Source(), subtable(table, "sources", where), f"{where}: sources"),
+            data={
+                source: each_changed(Digest(0, ""), subtable(digests, source, where), f"{where}: data.{source}")
+                for source in digests
+            },
+            training=training,
+            quantization_aware=changed(
+                QuantizationAwareConfig(fine_tuning),
+                subtable(table, "quantization_aware", where),
+                f"{where}: quantization_aware",
+            ),
+            table=table,
+        )
+
+
+def load_recipe(name: str | Path) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        name: of one that comes with the package ("portrait"), or the path of a file that ends in ``.toml`` (or
+            ``.json``: what :meth:`Recipe.write` wrote). A file's ``base`` is such a name, or such a path relative to
+            the file.
+
+    Raises:
+        SpecError: there is none, it cannot be read, or something in it makes no sense; the message names the key.
+    """
+    path = _recipe_path(name, Path())
+    return Recipe.from_table(_read(path, ()), path.name)
+
+
+def shipped_recipes() -> tuple[str, ...]:
+    """The names of the recipes that come with the package, sorted."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+
+
+def merged(base: Table, change: Table) -> dict[str, Any]:
+    """A table with some values replaced: tables are merged key by key, everything else is taken as it is."""
+    result = dict(base)
+    for key, value in change.items():
+        before = result.get(key)
+        both = isinstance(before, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(before, value) if both else value
+    return result
+
+
+_FOLDER = Path(str(resources.files("edge_deeplab.training"))) / "recipes"
+
+
+def _recipe_path(name: str | Path, folder: Path) -> Path:
+    if Path(name).suffix in (".toml", ".json"):
+        return folder / name
+    if str(name) not in shipped_recipes():
+        raise SpecError(
+            f"there is no recipe {str(name)!r}: choose from {', '.join(shipped_recipes())}, or name a file FILE.toml"
+        )
+    return _FOLDER / f"{name}.toml"
+
+
+def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """A file's table, its base included; ``above`` are the files that it is a base of."""
+    if path.resolve() in above:
+        raise SpecError(f"the recipe {path} is a base of itself: take one of them out")
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except FileNotFoundError as error:
+        raise SpecError(f"there is no recipe {path}") from error
+    except (OSError, ValueError) as error:  # of UTF-8, TOML and JSON alike
+        raise SpecError(f"the recipe {path} cannot be read: {error}") from error
+    if not isinstance(table, dict):
+        raise SpecError(f"the recipe {path} holds no table")
+    if "base" not in table:
+        return table
+    base = table.pop("base")
+    if not isinstance(base, str):
+        raise SpecError(f"{path.name}: base is {base!r}: it must be the name of a recipe")
+    return merged(_read(_recipe_path(base, path.parent), (*above, path.resolve())), table)
