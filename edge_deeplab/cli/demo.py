@@ -13,8 +13,7 @@ import click
 from demo_app.live.controls import Controls, Mode
 from edge_deeplab.cli.effect_options import Background, effect_options, open_background
 from edge_deeplab.cli.model_options import foreign_model_options, open_model
-from edge_deeplab.cli.model_path import MODEL
-from edge_deeplab.weights import DEFAULT, shipped_model
+from edge_deeplab.cli.model_path import model_option
 
 if TYPE_CHECKING:
     from demo_app.live.display import Display
@@ -35,13 +34,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
 
 @click.command()
 @click.argument("source", default="0")
-@click.option(
-    "--model",
-    type=MODEL,
-    default=shipped_model,
-    show_default=DEFAULT,
-    help="Model file, or the name of a shipped one (edge-deeplab models).",
-)
+@model_option
 @click.option(
     "--mode",
     type=click.Choice([mode.value for mode in Mode]),

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from edge_deeplab.weights import shipped_checkpoint, shipped_model, shipped_names
+from edge_deeplab.weights import DEFAULT, shipped_checkpoint, shipped_model, shipped_names
 
 
 class ModelPath(click.Path):
@@ -54,3 +54,12 @@ MODEL = ModelPath(shipped_model)
 
 CHECKPOINT = ModelPath(shipped_checkpoint)
 """For commands that start from a checkpoint."""
+
+model_option = click.option(
+    "--model",
+    type=MODEL,
+    default=shipped_model,
+    show_default=DEFAULT,
+    help="Model file, or the name of a shipped one (edge-deeplab models).",
+)
+"""The option of commands that run a model on pictures."""

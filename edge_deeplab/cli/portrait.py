@@ -11,9 +11,8 @@ import click
 
 from edge_deeplab.cli.effect_options import Background, effect_options, open_background
 from edge_deeplab.cli.model_options import foreign_model_options, open_model
-from edge_deeplab.cli.model_path import MODEL
+from edge_deeplab.cli.model_path import model_option
 from edge_deeplab.errors import OutputError, SourceError
-from edge_deeplab.weights import DEFAULT, shipped_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -48,13 +47,7 @@ class _Mode(Enum):
     type=click.Path(path_type=Path),
     help="A picture for a photo, a folder for a folder, an .mp4 for a video; for its cut-out a new folder.",
 )
-@click.option(
-    "--model",
-    type=MODEL,
-    default=shipped_model,
-    show_default=DEFAULT,
-    help="Model file, or the name of a shipped one (edge-deeplab models).",
-)
+@model_option
 @click.option(
     "--mode",
     type=click.Choice([mode.value for mode in _Mode]),
