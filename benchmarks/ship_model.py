@@ -1,124 +1,216 @@
-"""Make the shipped model's files and card: python benchmarks/ship_model.py RUN PARENT DATA
+"""Make a shipped model's files and its card.
 
-RUN is the folder of a quantization-aware run (``edge-deeplab train DATA --qat PARENT --out RUN``), PARENT the float
-checkpoint that it started from, DATA the manifest folder that both were trained on. Writes into edge_deeplab/weights:
-the checkpoint in half precision; the learned ranges; the int8 file that they give; and the card with what the parent
-and the file score on the test split.
+    python benchmarks/ship_model.py NAME RUN DATA --against PEER
+
+RUN is the folder of ``edge-deeplab train DATA --recipe NAME --out RUN``, both of its stages finished; PEER the model
+file that its latency is compared with. Writes into edge_deeplab/weights, the card last: the checkpoint in half
+precision, the learned ranges, the int8 file that they give, and the card with what the float parent and the int8 file
+score on the test split, as it is and disturbed. The float parent goes into benchmarks/NAME_float.safetensors, in half
+precision too: that file is what is measured. What only a person can say of the model stands in benchmarks/cards.toml.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import replace
+import json
+import sys
+import tempfile
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from card_measurements import (
+    Accuracy,
+    Progress,
+    compare_latency,
+    conditions,
+    disturbed_scores,
+    measure_accuracy,
+    size_scores,
+    source_scores,
+)
 from rich.console import Console
 
 from converters import tflite, tflite_int8
 from edge_deeplab.artifact import sidecar_path
-from edge_deeplab.checkpoint import load_checkpoint, save_checkpoint
-from edge_deeplab.cli.progress import image_progress
-from edge_deeplab.cli.release_card import card_metrics
+from edge_deeplab.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edge_deeplab.cli.progress import stage_progress
 from edge_deeplab.data.opening import open_dataset
-from edge_deeplab.evaluation.evaluate import Evaluation, evaluate
+from edge_deeplab.errors import CheckpointError, EdgeDeeplabError, SpecError
 from edge_deeplab.evaluation.tables import evaluation_table
-from edge_deeplab.files import sha256
+from edge_deeplab.files import make_folder, move, sha256
 from edge_deeplab.models.loading import load_network
 from edge_deeplab.quantization.affine import quantize_weights
 from edge_deeplab.quantization.graph import QuantizationGraph, quantization_graph
 from edge_deeplab.quantization.ranges import QuantRanges, load_ranges, ranges_path, save_ranges
-from edge_deeplab.runtime.opening import open_session
+from edge_deeplab.spec import ModelSpec
+from edge_deeplab.training.recipe import Recipe, load_recipe
+from edge_deeplab.training.recipe_data import TRAIN
 from edge_deeplab.training.run import CHECKPOINT
-from edge_deeplab.weights import NAME
-from edge_deeplab.weights.card import Card, Score, TrainingData
+from edge_deeplab.training.run_record import FLOAT, INT8, RECIPE, RECORD, finished_stages
+from edge_deeplab.weights import FOLDER
+from edge_deeplab.weights.card import Card, TrainingData
+from edge_deeplab.weights.reading import read
 
-WEIGHTS = Path(__file__).resolve().parents[1] / "edge_deeplab" / "weights"
-
-TERMS = {
-    "eg1800": "portraits from Flickr (Shen et al. 2016); none stated for the data set",
-    "picsart": "selfies and portraits; none stated",
-    "ccp": "full-body street fashion (Clothing Co-Parsing); Apache-2.0 by the data set's author",
-    "celebamask": "faces (CelebAMask-HQ); non-commercial research",
-    "pennfudan": "pedestrians (Penn-Fudan); authors keep copyright, no reposting of the photos",
-    "coco128": "people in COCO pictures; annotations CC BY 4.0, photos under Flickr's terms",
-    "aisegment": "portraits with alpha; not verified",
-    "coco128-negative": "COCO pictures without a person; annotations CC BY 4.0, photos under Flickr's terms",
-}
-FAILURES = (  # as seen on the contact sheet of the worst 24 of the test split, and on the bundled portrait
-    "Groups of pedestrians: whole persons are missed, limbs are cut short (pennfudan).",
-    "Trunks of trees and parts of cars beside people are sometimes called a person.",
-    "A selfie from above, before ground as bright as the clothes: much of the ground was called a person.",
-    "Without a person in the photo: an aeroplane's nose and the silhouettes of houses were called a person, more of "
-    "them after the quantization-aware fine-tune than before (two pictures make nearly all of the false persons).",
-    "Things that are held, such as a helmet under the arm, are half person and half background.",
-    "Photos were turned by at most 15 degrees in training: people lying or upside down are untested.",
-)
+HERE = Path(__file__).resolve().parent
+SPLIT = "test"
 
 
-def main() -> None:
-    """Run the steps in order; each file is written whole."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("parent", type=Path)
-    parser.add_argument("data", type=Path)
-    arguments = parser.parse_args()
-    checkpoint, int8 = WEIGHTS / f"{NAME}.safetensors", WEIGHTS / f"{NAME}.tflite"
+@dataclass(frozen=True)
+class Words:
+    """What only a person can say of a model: see :class:`edge_deeplab.weights.card.Card`."""
 
-    parent = load_checkpoint(arguments.parent)
-    trained, notes = _in_half_precision(arguments.run / CHECKPOINT, checkpoint)
-    if notes["parent_sha256"] != parent.sha256:
-        raise SystemExit(f"{arguments.run} was not trained from {arguments.parent}")
-    artifact = tflite_int8.convert(checkpoint, int8, trained, tflite.float32_flatbuffer(checkpoint))
-    artifact.write_sidecar()
+    intended_use: str
+    terms: str
+    known_failures: tuple[str, ...]
 
-    float32, quantized = (_evaluate(path, arguments.data) for path in (arguments.parent, int8))
-    spec, before, after = parent.spec, notes["parent"], notes["quantization_aware"]
-    card = Card(
-        name=NAME,
-        summary=(
-            "DeepLabV3+ with MobileNetV2 1.0, output stride 16, ASPP and decoder 128 channels wide, "
-            f"{spec.height}x{spec.width} pixels, int8 by quantization-aware training."
-        ),
-        intended_use="It separates people from the background in portraits, selfies and full-body photos.",
-        files={path.name: sha256(path) for path in (checkpoint, ranges_path(checkpoint), int8, sidecar_path(int8))},
-        training_data=_sources(arguments.data),
-        recipe={
-            "backbone": "ImageNet weights of Keras' MobileNetV2 1.0 (Apache-2.0), BatchNorm-folded",
-            "chosen_on": "the validation split",
-            "float": {"epoch": before["epoch"], "val_iou": before["val_iou"], **before["recipe"]},
-            "quantization_aware": {"epoch": notes["epoch"], "val_iou": notes["val_iou"], **after},
-        },
-        seed=after["seed"],
-        scores=tuple(
-            Score(source, scores.images, card_metrics(scores), card_metrics(quantized.sources[source]))
-            for source, scores in float32.sources.items()
-        ),
-        known_failures=FAILURES,
-    )
-    card.write(WEIGHTS / f"{NAME}.json")
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of a recipe.
+
+    Attributes:
+        recipe: what was run.
+        record: what the run noted of its data, first weights and machine.
+        parent: the float checkpoint.
+        trained: the quantization-aware one.
+        folder: where they lie.
+    """
+
+    recipe: Recipe
+    record: Mapping[str, Any]
+    parent: Checkpoint
+    trained: Checkpoint
+    folder: Path
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("name", help="of the model and of its recipe")
+    parser.add_argument("run", type=Path, help="folder of edge-deeplab train --recipe NAME")
+    parser.add_argument("data", type=Path, help="manifest folder with a split test")
+    parser.add_argument("--against", type=Path, required=True, help="model file that the latency is compared with")
+    parser.add_argument("--rounds", type=int, default=200, help="of the latency (default: 200)")
+    parser.add_argument("--words", type=Path, default=HERE / "cards.toml", help="what only a person can say")
+    parser.add_argument("--weights", type=Path, default=FOLDER, help="where the model goes")
+    parser.add_argument("--parents", type=Path, default=HERE, help="where its float parent goes")
+    try:
+        ship(parser.parse_args(arguments))
+    except EdgeDeeplabError as error:
+        sys.exit(f"ship_model: {error}")
+
+
+def ship(arguments: argparse.Namespace) -> None:
+    """Run the steps in order; nothing is in its place before all of it is there.
+
+    Raises:
+        EdgeDeeplabError: the run, the data or a place cannot be used.
+    """
+    name = arguments.name
+    words = load_words(arguments.words, name)
+    run = load_run(arguments.run, name)
+    photos = open_dataset(arguments.data, split=SPLIT)
+    for place in (arguments.weights, arguments.parents):
+        make_folder(place)
+    with tempfile.TemporaryDirectory(dir=arguments.weights) as folder, stage_progress() as progress:
+        files, parent = _files(run, Path(folder))
+        checkpoint, ranges, int8, sidecar = files
+        latency = compare_latency(
+            int8, arguments.against, arguments.rounds, lambda done, count: progress("taking turns", done, count)
+        )
+        before, after = (_accuracy(model, photos, progress) for model in (parent, int8))
+        card = Card(
+            name=name,
+            summary=_summary(run.recipe.model),
+            intended_use=words.intended_use,
+            terms=words.terms,
+            files={path.name: sha256(path) for path in (checkpoint, ranges, int8, sidecar)},
+            parent_sha256=sha256(parent),
+            training_data=_training_data(run),
+            recipe_name=run.recipe.name,
+            recipe_sha256=run.recipe.sha256,
+            recipe=_settings(run),
+            seed=run.recipe.training.seed,
+            conditions=conditions(SPLIT, before, after),
+            scores=source_scores(before, after),
+            sizes=size_scores(before, after),
+            robustness=disturbed_scores(before, after),
+            latency=latency,
+            known_failures=words.known_failures,
+        )
+        card.write(Path(folder) / f"{name}.json")
+        move(parent, arguments.parents / parent.name)
+        for path in (*files, Path(folder) / f"{name}.json"):
+            move(path, arguments.weights / path.name)
     print("Next: python docs/update_readme.py && python docs/make_pictures.py")
 
 
-def _in_half_precision(source: Path, path: Path) -> tuple[QuantRanges, Mapping[str, Any]]:
-    """Write the run's checkpoint in half precision, and its ranges beside it.
+def load_words(path: Path, name: str) -> Words:
+    """What is said of a model in a file of words. Raises: SpecError: nothing, or not all of it."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SpecError(f"{path} cannot be read ({error}): correct it") from error
+    if name not in table:
+        raise SpecError(f"{path} says nothing of {name}: look at its worst photos, and add a table [{name}]")
+    try:
+        words: Words = read(Words, table[name], name)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from error
+    return words
+
+
+def load_run(folder: Path, name: str) -> Run:
+    """Read a run, and see that its parts belong together.
+
+    Raises:
+        CheckpointError: there is none, a stage is not finished, or a checkpoint was changed or is of another parent.
+        SpecError: it is the run of another recipe, or a checkpoint is of another network than the recipe's.
+    """
+    missing = {FLOAT, INT8} - finished_stages(folder).keys()
+    if missing:
+        raise CheckpointError(f"{folder} has not finished {', '.join(sorted(missing))}: go on with train --resume")
+    recipe = load_recipe(folder / RECIPE)
+    if recipe.name != name:
+        raise SpecError(f"{folder} is a run of the recipe {recipe.name!r}, not of {name!r}")
+    parent, trained = (load_checkpoint(folder / stage / CHECKPOINT) for stage in (FLOAT, INT8))
+    if trained.notes["parent_sha256"] != parent.sha256:
+        raise CheckpointError(f"{folder / INT8} was not trained from {folder / FLOAT}: train it again")
+    if {parent.spec, trained.spec} != {recipe.model}:
+        raise SpecError(f"the checkpoints in {folder} are not of the network that the recipe describes")
+    return Run(recipe, json.loads((folder / RECORD).read_text(encoding="utf-8")), parent, trained, folder)
+
+
+def _files(run: Run, folder: Path) -> tuple[tuple[Path, Path, Path, Path], Path]:
+    """Write checkpoint, ranges, int8 file and sidecar, and the float parent; their paths."""
+    name = run.recipe.name
+    checkpoint, int8 = folder / f"{name}.safetensors", folder / f"{name}.tflite"
+    parent = folder / f"{name}_float.safetensors"
+    notes = {**run.parent.notes, "sha256_before_half_precision": run.parent.sha256}
+    save_checkpoint(parent, run.parent.spec, run.parent.weights, notes=notes, half=True)
+    ranges = _in_half_precision(run, checkpoint)
+    tflite_int8.convert(checkpoint, int8, ranges, tflite.float32_flatbuffer(checkpoint)).write_sidecar()
+    return (checkpoint, ranges_path(checkpoint), int8, sidecar_path(int8)), parent
+
+
+def _in_half_precision(run: Run, path: Path) -> QuantRanges:
+    """Write the quantization-aware checkpoint in half precision, and its ranges beside it.
 
     Its weights are integers times their scales, so that half precision moves none of them to another integer.
     """
-    network, loaded = load_network(source)
+    source = run.folder / INT8 / CHECKPOINT
     ranges = load_ranges(ranges_path(source))
-    ranges.require_checkpoint(loaded.sha256)
-    weights = {name: value.numpy() for name, value in network.state_dict().items()}
-    save_checkpoint(path, loaded.spec, weights, notes=loaded.notes, half=True)
-    graphs = (quantization_graph(one, loaded.spec.network.num_classes) for one in (network, load_network(path)[0]))
+    ranges.require_checkpoint(run.trained.sha256)
+    save_checkpoint(path, run.trained.spec, run.trained.weights, notes=run.trained.notes, half=True)
+    graphs = (quantization_graph(load_network(one)[0], run.trained.spec.network.num_classes) for one in (source, path))
     _require_same_integers(*graphs, ranges)
     written = replace(ranges, checkpoint_sha256=sha256(path))
     save_ranges(ranges_path(path), written)
-    return written, loaded.notes
+    return written
 
 
 def _require_same_integers(trained: QuantizationGraph, stored: QuantizationGraph, ranges: QuantRanges) -> None:
@@ -126,20 +218,50 @@ def _require_same_integers(trained: QuantizationGraph, stored: QuantizationGraph
         scales = ranges.weight(layer.name).array()
         before, after = (quantize_weights(g.conv(layer).weight.detach().numpy(), scales, 0) for g in (trained, stored))
         if not np.array_equal(before, after):
-            raise SystemExit(f"half precision changes integers of {layer.name}: store this checkpoint in float32")
+            raise CheckpointError(f"half precision changes integers of {layer.name}: store this one in float32")
 
 
-def _evaluate(model: Path, data: Path) -> Evaluation:
-    with open_session(model) as session, image_progress(f"evaluating {model.name}") as progress:
-        result = evaluate(session, open_dataset(data, split="test"), progress=progress)
-    Console().print(evaluation_table(result, title=f"{model.name} on the test split"))
-    return result
+def _accuracy(model: Path, photos: Any, progress: Progress) -> Accuracy:
+    measured = measure_accuracy(model, photos, progress)
+    Console().print(evaluation_table(measured.clean, title=f"{model.name} on the split {SPLIT}"))
+    return measured
 
 
-def _sources(data: Path) -> tuple[TrainingData, ...]:
-    with (data / "manifest.csv").open(newline="") as file:
-        counts = Counter(row["source"] for row in csv.DictReader(file) if row["split"] == "train")
-    return tuple(TrainingData(source, count, TERMS[source]) for source, count in sorted(counts.items()))
+def _summary(spec: ModelSpec) -> str:
+    network = spec.network
+    return (
+        f"DeepLabV3+ with MobileNetV2 {network.width_multiplier}, output stride {network.output_stride}, ASPP "
+        f"{network.aspp_channels} and decoder {network.decoder_channels} channels wide, {spec.height}x{spec.width} "
+        "pixels, int8 by quantization-aware training."
+    )
+
+
+def _training_data(run: Run) -> tuple[TrainingData, ...]:
+    return tuple(
+        TrainingData(
+            source=name,
+            images=run.record["sources"][name][TRAIN]["photos"],
+            repeat=source.repeat,
+            terms=source.terms,
+            open=source.open,
+            why=source.why,
+        )
+        for name, source in sorted(run.recipe.sources.items())
+        if source.repeat
+    )
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """How it was trained, every setting as it was, and what the stages came to on the validation split."""
+    before, after = run.parent.notes, run.trained.notes
+    return {
+        "init": {**run.record["init"], "terms": run.recipe.init_terms},
+        "chosen_on": "the validation split",
+        "data": run.record["sources"],
+        "machine": run.record["machine"],
+        FLOAT: {"epoch": before["epoch"], "val_iou": before["val_iou"], **before["recipe"]},
+        "quantization_aware": {"epoch": after["epoch"], "val_iou": after["val_iou"], **after["quantization_aware"]},
+    }
 
 
 if __name__ == "__main__":

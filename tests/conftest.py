@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge_deeplab import weights
 from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.image import write_image
 from edge_deeplab.spec import ModelSpec, Precision
@@ -91,4 +93,21 @@ def made_persons(tmp_path_factory: pytest.TempPathFactory) -> Path:
             write_image(folder / "images" / f"{index}.jpg", picture)
             Image.fromarray(mask * 255).save(folder / "masks" / f"{index}.png")
             table.writerow([index, "made", "val" if index % 5 == 4 else "train"])
+    return folder
+
+
+@pytest.fixture
+def two_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The package's folder of weights for this test: portrait, and a copy of it under the name of portrait-fast."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for path in weights.FOLDER.glob("portrait.*"):
+        shutil.copy(path, folder)
+        other = folder / path.name.replace("portrait", "portrait-fast", 1)
+        shutil.copy(path, other)
+    card = folder / "portrait-fast.json"
+    values = json.loads(card.read_text())
+    files = {name.replace("portrait", "portrait-fast", 1): value for name, value in values["files"].items()}
+    card.write_text(json.dumps(values | {"name": "portrait-fast", "files": files}))
+    monkeypatch.setattr(weights, "FOLDER", folder)
     return folder

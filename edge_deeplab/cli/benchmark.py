@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_deeplab.cli.model_options import foreign_model_options, say_how
+from edge_deeplab.cli.model_path import MODEL
 
 if TYPE_CHECKING:
     from edge_deeplab.evaluation.latency.contestant import Contestant
@@ -23,8 +24,8 @@ _LIVE = "live pipeline at 1280x720"
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--against", type=click.Path(path_type=Path), help="File that all others are compared with.")
+@click.argument("files", metavar="FILE...", type=MODEL, nargs=-1, required=True)
+@click.option("--against", type=MODEL, help="File that all others are compared with.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of every runtime.")
 @click.option("--warm-up", type=click.IntRange(min=0), default=10, show_default=True, help="Rounds before it counts.")
 @click.option("--runs", type=click.IntRange(min=2), default=100, show_default=True, help="Rounds that count.")

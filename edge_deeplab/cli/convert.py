@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_deeplab.cli.model_path import CHECKPOINT
+from edge_deeplab.weights import shipped_checkpoint
+
 if TYPE_CHECKING:
     from edge_deeplab.artifact import Artifact
     from edge_deeplab.checkpoint import Checkpoint
@@ -20,7 +23,7 @@ _BLAME_IMAGES, _BLAMED = 8, 3  # photos that layers are measured on, and layers 
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path), required=False)
+@click.argument("checkpoint", type=CHECKPOINT, default=shipped_checkpoint)
 @click.option(
     "--target",
     "targets",
@@ -74,7 +77,7 @@ _BLAME_IMAGES, _BLAMED = 8, 3  # photos that layers are measured on, and layers 
     "(docs/evaluation.md).",
 )
 def command(
-    checkpoint: Path | None,
+    checkpoint: Path,
     targets: tuple[str, ...],
     out: Path,
     io: str,
@@ -89,8 +92,9 @@ def command(
     threads: int | None,
     allow_drop: float | None,
 ) -> None:
-    """Convert CHECKPOINT (the shipped one if it is not given), and prove parity.
+    """Convert CHECKPOINT, and prove parity.
 
+    CHECKPOINT is a file, or the name of a shipped model: portrait if it is not given.
     Every file is compared with PyTorch on the same images; its sidecar FILE.json says what it is and how it compared.
     Exit status 1 if one is further off than its tolerance allows: it is then named FILE.rejected, and where its
     activations are int8 the layers to blame are named.
@@ -100,7 +104,6 @@ def command(
     from edge_deeplab.extras import require_extra
     from edge_deeplab.files import make_folder
     from edge_deeplab.spec import Format, IoType
-    from edge_deeplab.weights import shipped_checkpoint
 
     chosen = parse_targets(targets)
     require_extra("convert", "converting", *REQUIRED)
@@ -118,14 +121,17 @@ def command(
     outputs = [(target, coreml_io if target.format is Format.COREML else IoType(io)) for target in chosen]
     oldest = None if deployment_target is None else DeploymentTarget(deployment_target)
     coreml_recipes(outputs, oldest)  # what cannot be made is better known before the ranges are observed
-    source = checkpoint or shipped_checkpoint()
-    network, loaded = load_network(source)
+    network, loaded = load_network(checkpoint)
     make_folder(out)
     ranges = None
     if any(target.integer_activations for target in chosen):
-        ranges = _ranges(source, network, loaded, ranges_file, calibration, calibration_split, calibration_images, out)
-    artifacts = convert_files(source, network, loaded, outputs, out, ranges, oldest)
-    _prove(source, network, ranges, artifacts, out, data=data, split=split, threads=threads, allowed_drop=allow_drop)
+        ranges = _ranges(
+            checkpoint, network, loaded, ranges_file, calibration, calibration_split, calibration_images, out
+        )
+    artifacts = convert_files(checkpoint, network, loaded, outputs, out, ranges, oldest)
+    _prove(
+        checkpoint, network, ranges, artifacts, out, data=data, split=split, threads=threads, allowed_drop=allow_drop
+    )
 
 
 def _ranges(

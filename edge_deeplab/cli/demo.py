@@ -13,6 +13,7 @@ import click
 from demo_app.live.controls import Controls, Mode
 from edge_deeplab.cli.effect_options import Background, effect_options, open_background
 from edge_deeplab.cli.model_options import foreign_model_options, open_model
+from edge_deeplab.cli.model_path import model_option
 
 if TYPE_CHECKING:
     from demo_app.live.display import Display
@@ -33,7 +34,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
 
 @click.command()
 @click.argument("source", default="0")
-@click.option("--model", type=click.Path(path_type=Path), help="Model file; the shipped int8 one if not given.")
+@model_option
 @click.option(
     "--mode",
     type=click.Choice([mode.value for mode in Mode]),
@@ -61,7 +62,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
 @foreign_model_options
 def command(
     source: str,
-    model: Path | None,
+    model: Path,
     mode: str | None,
     f_number: float,
     background: str | None,
@@ -101,17 +102,15 @@ def command(
     from demo_app.temporal.smoothing import MatteSmoother
     from edge_deeplab.cli.demo_source import open_source
     from edge_deeplab.segmenter import Segmenter
-    from edge_deeplab.weights import shipped_model
 
     if record is not None and record.suffix.lower() != ".mp4":
         raise click.UsageError("--record writes .mp4 files: end its name in .mp4.")
     if not no_window:
         require_screen()  # before the camera's light goes on
     cv2.setNumThreads(1)  # each of the demo's threads has a core's worth of work
-    path = model or shipped_model()
     with ExitStack() as stack:
         effects, first_mode = _effects(open_background(stack, background), mode)
-        session = stack.enter_context(open_model(path, threads=threads, overrides=overrides))
+        session = stack.enter_context(open_model(model, threads=threads, overrides=overrides))
         opened = open_source(source, size, fps, _warn)
         frames = opened.frames
         governor = None if every_frame else Governor(1.0 / frames.fps, cores=os.cpu_count() or CORES)
@@ -147,7 +146,7 @@ def command(
             sinks=sinks,
             governor=governor,
             folder=folder,
-            about=(("model", path.name), ("runtime", session.runtime)),
+            about=(("model", model.name), ("runtime", session.runtime)),
         )
         controls = Controls(
             mode=first_mode,

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_deeplab.cli.model_options import foreign_model_options, open_model
+from edge_deeplab.cli.model_path import MODEL
 
 if TYPE_CHECKING:
     from edge_deeplab.runtime.foreign.adaptation import Overrides
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=MODEL)
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of photos with masks.")
 @click.option("--split", help="Split that is measured, such as test; all of them if it is not given.")
 @click.option("--classes", help="Class names, separated by commas; the model's if they are not given.")

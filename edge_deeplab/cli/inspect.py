@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from edge_deeplab.cli.model_path import MODEL
+
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=MODEL)
 @click.option("--quantization", is_flag=True, help="Every tensor's scale, zero point and range as well.")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of tables.")
 def command(file: Path, quantization: bool, as_json: bool) -> None:

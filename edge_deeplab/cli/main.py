@@ -30,6 +30,7 @@ COMMANDS = {
     "sensitivity": "Show which layers of a checkpoint int8 hurts, and what to do about it.",
     "parity": "Run the same images through several model files and compare.",
     "benchmark": "Measure how long model files take, ours and anybody's, in turns.",
+    "models": "List the models that come with edge-deeplab, with their scores.",
     "release": "Write a folder with every file of a checkpoint, proof and checksums, or refuse.",
     "portrait": "Blur or replace the background of photos and videos.",
     "demo": "Show a camera or a film as a live portrait, in a window.",

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from edge_deeplab.cli.model_path import CHECKPOINT, MODEL
+
 
 @click.command()
-@click.argument("reference", type=click.Path(path_type=Path))
-@click.argument("models", metavar="MODEL...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("reference", type=CHECKPOINT)
+@click.argument("models", metavar="MODEL...", type=MODEL, nargs=-1, required=True)
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Folder of photos with masks; without it, bundled photos."
 )

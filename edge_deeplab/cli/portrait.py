@@ -11,6 +11,7 @@ import click
 
 from edge_deeplab.cli.effect_options import Background, effect_options, open_background
 from edge_deeplab.cli.model_options import foreign_model_options, open_model
+from edge_deeplab.cli.model_path import model_option
 from edge_deeplab.errors import OutputError, SourceError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class _Mode(Enum):
     type=click.Path(path_type=Path),
     help="A picture for a photo, a folder for a folder, an .mp4 for a video; for its cut-out a new folder.",
 )
-@click.option("--model", type=click.Path(path_type=Path), help="Model file; the shipped int8 one if not given.")
+@model_option
 @click.option(
     "--mode",
     type=click.Choice([mode.value for mode in _Mode]),
@@ -64,7 +65,7 @@ class _Mode(Enum):
 def command(
     source: str,
     output: Path,
-    model: Path | None,
+    model: Path,
     mode: str,
     f_number: float,
     background: str | None,
@@ -87,7 +88,6 @@ def command(
 
     from edge_deeplab.cli.progress import image_progress
     from edge_deeplab.segmenter import Segmenter
-    from edge_deeplab.weights import shipped_model
 
     still = kind is not _Kind.VIDEO
     if threads is None and not still:
@@ -103,7 +103,7 @@ def command(
     done = 0
     with ExitStack() as stack:
         behind = open_background(stack, background)
-        session = stack.enter_context(open_model(model or shipped_model(), threads=threads, overrides=overrides))
+        session = stack.enter_context(open_model(model, threads=threads, overrides=overrides))
         frames = _open_source(kind, source, report)
         sink = stack.enter_context(_open_sink(kind, chosen, source, output, frames.fps))
         progress = stack.enter_context(image_progress(f"portrait of {source}"))

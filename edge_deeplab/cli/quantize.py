@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_deeplab.cli.model_path import CHECKPOINT
 from edge_deeplab.cli.options import refuse_options
 from edge_deeplab.quantization.observers import BEST, OBSERVERS
 
@@ -23,7 +24,7 @@ _QAT_ONLY = ("data", "train_split", "val_split", "epochs", "lr", "batch_size", "
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("checkpoint", type=CHECKPOINT)
 @click.option(
     "--method",
     type=click.Choice(["ptq", "qat"]),

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_deeplab.cli.model_path import CHECKPOINT
+from edge_deeplab.weights import shipped_checkpoint
+
 if TYPE_CHECKING:
     from edge_deeplab.artifact import Artifact
     from edge_deeplab.checkpoint import Checkpoint
@@ -19,7 +22,7 @@ _CHECKSUMS, _VERSIONS = "SHA256SUMS", "versions.json"
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path), required=False)
+@click.argument("checkpoint", type=CHECKPOINT, default=shipped_checkpoint)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder to write; it must not be there yet."
 )
@@ -42,7 +45,7 @@ _CHECKSUMS, _VERSIONS = "SHA256SUMS", "versions.json"
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of every runtime; 1.")
 @click.option("--workers", type=click.IntRange(min=1), help="Images that go through at once; one for each core.")
 def command(
-    checkpoint: Path | None,
+    checkpoint: Path,
     out: Path,
     data: Path | None,
     split: str | None,
@@ -51,8 +54,9 @@ def command(
     threads: int | None,
     workers: int | None,
 ) -> None:
-    """Write a folder with everything that is handed on of CHECKPOINT (the shipped one if it is not given), or refuse.
+    """Write a folder with everything that is handed on of CHECKPOINT, or refuse.
 
+    CHECKPOINT is a file, or the name of a shipped model: portrait if it is not given.
     Every target in each of its variants, sidecars, the parity report, the card, the ranges, versions and checksums.
     Exit status 1 if a file is further off than its tolerance allows, or something is missing: there is no OUT then,
     and where files were compared, the report lies in OUT.refused.
@@ -67,20 +71,18 @@ def command(
     from edge_deeplab.extras import require_extra
     from edge_deeplab.files import checksums, new_folder, write_bytes, write_json
     from edge_deeplab.quantization.ranges import ranges_path, save_ranges
-    from edge_deeplab.weights import shipped_checkpoint
 
     outputs = [(target, io) for target in parse_targets(targets) for io in variants(target)]
     require_extra("convert", "a release", *REQUIRED)
 
     from edge_deeplab.models.loading import load_network
 
-    source = checkpoint or shipped_checkpoint()
-    network, loaded = load_network(source)
-    card = card_of(source, loaded)
-    ranges = _ranges(source, loaded, [target for target, _ in outputs], ranges_file)
+    network, loaded = load_network(checkpoint)
+    card = card_of(checkpoint, loaded)
+    ranges = _ranges(checkpoint, loaded, [target for target, _ in outputs], ranges_file)
     with new_folder(out) as folder:
-        released = folder / source.name
-        write_bytes(released, source.read_bytes())
+        released = folder / checkpoint.name
+        write_bytes(released, checkpoint.read_bytes())
         if ranges is not None:
             save_ranges(ranges_path(released), ranges)
         artifacts = convert_files(released, network, loaded, outputs, folder, ranges)

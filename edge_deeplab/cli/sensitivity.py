@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_deeplab.cli.model_path import CHECKPOINT
+from edge_deeplab.weights import shipped_checkpoint
+
 if TYPE_CHECKING:
     from calibration.images import CalibrationSet
 
@@ -14,7 +17,7 @@ _SHOWN = 10  # rows of the table
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path), required=False)
+@click.argument("checkpoint", type=CHECKPOINT, default=shipped_checkpoint)
 @click.option(
     "--ranges",
     "ranges_file",
@@ -26,17 +29,17 @@ _SHOWN = 10  # rows of the table
 @click.option("--count", default=8, show_default=True, help="How many photos, evenly spread.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the numbers and the picture.")
 def command(
-    checkpoint: Path | None, ranges_file: Path | None, images: Path | None, split: str | None, count: int, out: Path
+    checkpoint: Path, ranges_file: Path | None, images: Path | None, split: str | None, count: int, out: Path
 ) -> None:
-    """Show which layers of CHECKPOINT (the shipped one if it is not given) int8 hurts.
+    """Show which layers of CHECKPOINT int8 hurts.
 
+    CHECKPOINT is a file, or the name of a shipped model: portrait if it is not given.
     Prints the layers that do most harm and what it wins to leave a few of them in float or int16; writes
     DIR/sensitivity.json and DIR/sensitivity.png. Nothing is converted: the integer network is simulated.
     docs/quantization.md explains the numbers. Takes 6 seconds a photo on one core for the shipped model.
     """
     from edge_deeplab.extras import require_extra
     from edge_deeplab.files import make_folder, write_bytes, write_json
-    from edge_deeplab.weights import shipped_checkpoint
 
     require_extra("convert", "measuring sensitivity", "torch", "safetensors", "matplotlib")
 
@@ -53,9 +56,8 @@ def command(
     from edge_deeplab.quantization.ranges import load_ranges, ranges_path
     from edge_deeplab.quantization.sensitivity import measure_sensitivity
 
-    source = checkpoint or shipped_checkpoint()
-    network, loaded = load_network(source)
-    ranges_file = ranges_file or ranges_path(source)
+    network, loaded = load_network(checkpoint)
+    ranges_file = ranges_file or ranges_path(checkpoint)
     ranges = load_ranges(ranges_file)
     ranges.require_checkpoint(loaded.sha256)
     photos = _photos(images, split, count)
@@ -73,10 +75,10 @@ def command(
     console.print(sensitivity_table(sensitivity, count=min(_SHOWN, len(sensitivity.layers))))
     console.print(mixed_precision_table(mixed))
 
-    title = f"{source.name} in int8, ranges {ranges_file.name}, on {photos.description}"
+    title = f"{checkpoint.name} in int8, ranges {ranges_file.name}, on {photos.description}"
     numbers, picture = out / "sensitivity.json", out / "sensitivity.png"
     head = {
-        "checkpoint": source.name,
+        "checkpoint": checkpoint.name,
         "checkpoint_sha256": loaded.sha256,
         "ranges": ranges_file.name,
         "photos": photos.description,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_deeplab.cli.model_path import CHECKPOINT
 from edge_deeplab.cli.options import given, refuse_options
 from edge_deeplab.cli.recipe_training import train_recipe
 from edge_deeplab.cli.teacher_options import VIEW_OPTIONS, teacher_view_options
@@ -94,7 +95,7 @@ _OF_THE_NETWORK = (
     "--qat",
     "parent",
     metavar="CHECKPOINT",
-    type=click.Path(path_type=Path),
+    type=CHECKPOINT,
     help="Fine-tune this float checkpoint as the int8 network that it becomes: 3 epochs at a low rate by default.",
 )
 @click.option(

@@ -91,7 +91,7 @@ def test_its_card_says_what_the_checkpoint_says_of_itself_and_what_was_measured(
     assert set(card.files) == {*_MODELS, "small.safetensors"}
     assert all(sha256(released / name) == value for name, value in card.files.items())
     (score,) = card.scores
-    assert (score.source, score.images) == ("made", 32)
+    assert (score.name, score.images) == ("made", 32)
     assert 0.5 < score.int8["person_iou"] <= 1
 
 
@@ -177,11 +177,19 @@ def test_the_card_beside_the_checkpoint_is_taken_if_it_speaks_of_it(
         name="small",
         summary="A small network.",
         intended_use="Tests.",
+        terms="Anything.",
+        parent_sha256=None,
         files={"small.safetensors": sha256(source)},
         training_data=(),
+        recipe_name=None,
+        recipe_sha256=None,
         recipe={},
         seed=0,
+        conditions={},
         scores=(Score("made", 8, {"person_iou": 0.9}, {}),),
+        sizes=(),
+        robustness=(),
+        latency=None,
         known_failures=("Whatever is not a made person.",),
     )
     known.write(tmp_path / "small.json")

@@ -13,32 +13,33 @@ import pytest
 
 from edge_deeplab.cli import main as entry
 from edge_deeplab.files import sha256
-from edge_deeplab.weights.card import load_card
+from edge_deeplab.weights import FOLDER, shipped_card, shipped_names
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-CARD = ROOT / "edge_deeplab" / "weights" / "portrait.json"
 PHOTO = ROOT / "edge_deeplab" / "data" / "bundled" / "eileen_collins.jpg"
 COMMAND_LINES = re.findall(r"^edge-deeplab (.+?)(?:\s+#.*)?$", README, flags=re.MULTILINE)
 
 
-def test_the_numbers_are_those_of_the_card() -> None:
+def test_the_numbers_are_those_of_the_cards() -> None:
     script = ROOT / "docs" / "update_readme.py"
     done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_card_names_the_files_that_are_shipped() -> None:
-    card = load_card(CARD)
+def test_the_cards_name_the_files_that_are_shipped() -> None:
+    cards = {f"{name}.json": shipped_card(name) for name in shipped_names()}
     shipped = {
         path.name: sha256(path)
-        for path in CARD.parent.iterdir()
-        if path.is_file() and path.suffix not in {".py", ".pyc"} and path != CARD
+        for path in FOLDER.iterdir()
+        if path.is_file() and path.suffix not in {".py", ".pyc"} and path.name not in cards
     }
-    assert shipped == dict(card.files)
-    assert card.training_data
-    assert all(data.terms for data in card.training_data)
-    assert card.known_failures
+    assert shipped == {file: value for card in cards.values() for file, value in card.files.items()}
+    for card in cards.values():
+        assert {path.partition(".")[0] for path in card.files} == {card.name}
+        assert card.training_data
+        assert all(data.terms for data in card.training_data)
+        assert card.known_failures
 
 
 @pytest.mark.parametrize("line", COMMAND_LINES)

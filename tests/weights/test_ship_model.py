@@ -1,0 +1,250 @@
+"""benchmarks/ship_model.py from a recipe's run to a shipped model, with real files, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_deeplab import weights
+from edge_deeplab.checkpoint import load_checkpoint
+from edge_deeplab.cli.main import run
+from edge_deeplab.data.opening import open_dataset
+from edge_deeplab.evaluation.disturbances import DISTURBANCES, DisturbedDataset
+from edge_deeplab.evaluation.evaluate import evaluate
+from edge_deeplab.files import sha256
+from edge_deeplab.quantization.ranges import load_ranges, ranges_path
+from edge_deeplab.runtime.opening import open_session
+from edge_deeplab.training.recipe import load_recipe
+from edge_deeplab.weights.card import Card, load_card
+
+pytestmark = pytest.mark.convert
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "portrait-small"
+RECIPE = """
+name = "portrait-small"
+summary = "made persons"
+
+[model]
+height = 64
+width = 64
+[model.network]
+width_multiplier = 0.35
+aspp_channels = 16
+decoder_channels = 16
+skip_channels = 8
+atrous_rates = [2]
+
+[training]
+epochs = 1
+batch_size = 8
+precision = "32-true"
+workers = 0
+warmup_steps = 2
+seed = 3
+
+[quantization_aware.training]
+epochs = 1
+freeze_batchnorm_epochs = 1
+batch_size = 8
+precision = "32-true"
+workers = 0
+
+[sources.made]
+repeat = 1
+terms = "made by a program"
+open = true
+why = "Nobody has rights in them."
+
+[sources.unused]
+repeat = 0
+"""
+WORDS = """
+[portrait-small]
+intended_use = "It finds made persons."
+terms = "Anything may be done with it."
+known_failures = ["Whatever is not a made person."]
+"""
+FILES = [f"{NAME}.{suffix}" for suffix in ("json", "ranges.json", "safetensors", "tflite", "tflite.json")]
+
+Main = Callable[[Sequence[str]], None]
+
+
+@pytest.fixture(scope="module")
+def data(made_persons: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The made persons with a split test."""
+    folder = tmp_path_factory.mktemp("data") / "made"
+    shutil.copytree(made_persons, folder)
+    with (folder / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in [row for row in rows if row["split"] == "val"][:4]:
+        row["split"] = "test"
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the recipe."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "small.toml").write_text(RECIPE)
+    words = ["train", data, "--recipe", folder / "small.toml", "--out", folder / "run", "--accelerator", "cpu"]
+    assert run([str(word) for word in words]) == 0
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def main() -> Main:
+    """The script's main function; the modules beside it are found as when it is started."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        function: Main = importlib.import_module("ship_model").main
+        return function
+
+
+def _words(trained: Path, data: Path, out: Path, *, name: str = NAME, against: Path | None = None) -> list[str]:
+    (out / "words.toml").write_text(WORDS)
+    (out / "weights").mkdir(exist_ok=True)
+    words = [name, trained, data, "--against", against or weights.shipped_model(), "--words", out / "words.toml"]
+    words += ["--weights", out / "weights", "--parents", out / "parents", "--rounds", "3"]
+    return [str(word) for word in words]
+
+
+@pytest.fixture(scope="module")
+def shipped(main: Main, trained: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """weights/ and parents/ after the model was shipped into them."""
+    out = tmp_path_factory.mktemp("shipped")
+    main(_words(trained, data, out))
+    return out
+
+
+@pytest.fixture(scope="module")
+def card(shipped: Path) -> Card:
+    """The new model's card."""
+    return load_card(shipped / "weights" / f"{NAME}.json")
+
+
+def test_its_files_are_there_and_belong_to_each_other(shipped: Path, trained: Path, card: Card) -> None:
+    place = shipped / "weights"
+    assert sorted(path.name for path in place.iterdir()) == FILES
+    assert dict(card.files) == {name: sha256(place / name) for name in FILES if name != f"{NAME}.json"}
+    checkpoint = load_checkpoint(place / f"{NAME}.safetensors")
+    ranges = load_ranges(ranges_path(place / f"{NAME}.safetensors"))
+    ranges.require_checkpoint(checkpoint.sha256)
+    assert ranges.activations == load_ranges(trained / "int8" / "model.ranges.json").activations
+    parent = load_checkpoint(shipped / "parents" / f"{NAME}_float.safetensors")
+    assert card.parent_sha256 == parent.sha256
+    assert parent.notes["sha256_before_half_precision"] == checkpoint.notes["parent_sha256"]
+    assert parent.notes["sha256_before_half_precision"] == sha256(trained / "float" / "model.safetensors")
+
+
+def test_the_int8_file_computes_what_the_run_s_checkpoint_is(shipped: Path, trained: Path) -> None:
+    pixels = np.random.default_rng(5).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    with (
+        open_session(shipped / "weights" / f"{NAME}.tflite") as int8,
+        open_session(shipped / "weights" / f"{NAME}.safetensors") as stored,
+        open_session(trained / "int8" / "model.safetensors") as before,
+    ):
+        assert np.abs(stored.run(pixels) - before.run(pixels)).max() < 2e-3
+        assert np.abs(int8.run(pixels) - before.run(pixels)).mean() < 0.02
+
+
+def test_the_card_says_what_was_measured(shipped: Path, data: Path, card: Card) -> None:
+    photos = open_dataset(data, split="test")
+    with open_session(shipped / "weights" / f"{NAME}.tflite") as session:
+        expected = evaluate(session, photos)
+        disturbed = [evaluate(session, DisturbedDataset(photos, each)).total for each in DISTURBANCES]
+    (score,) = card.scores
+    assert (score.name, score.images) == ("made", 4)
+    assert score.int8["person_iou"] == pytest.approx(expected.total.person_iou, abs=1e-4)
+    assert score.int8["boundary_f"] == pytest.approx(expected.total.boundary_f, abs=1e-4)
+    assert score.int8["false_person_rate"] == pytest.approx(expected.total.false_person, abs=1e-4)
+    assert sum(size.images for size in card.sizes) == 4 - expected.total.negatives
+    assert [each.name for each in card.robustness] == [each.name for each in DISTURBANCES]
+    measured = [each.int8["person_iou"] for each in card.robustness]
+    assert measured == pytest.approx([each.person_iou for each in disturbed], abs=1e-4)
+    assert len(set(measured)) > 1
+    assert card.conditions["split"] == "test"
+    assert card.conditions["disturbances"] == {each.name: each.strength for each in DISTURBANCES}
+    assert card.latency is not None
+    assert card.latency.against_sha256 == sha256(weights.shipped_model())
+    assert (card.latency.threads, card.latency.runs) == (1, 3)
+
+
+def test_the_card_says_how_it_was_made_and_what_a_person_said(card: Card, trained: Path) -> None:
+    recipe = load_recipe(trained / "recipe.json")
+    assert (card.recipe_name, card.recipe_sha256, card.seed) == (NAME, recipe.sha256, 3)
+    (data,) = card.training_data
+    assert (data.source, data.images, data.repeat, data.open) == ("made", 32, 1, True)
+    assert (data.terms, data.why) == ("made by a program", "Nobody has rights in them.")
+    assert card.recipe["float"]["epochs"] == card.recipe["quantization_aware"]["epochs"] == 1
+    assert card.recipe["quantization_aware"]["distillation"] == 0.5
+    assert card.recipe["data"]["made"]["train"]["photos"] == 32
+    assert (card.intended_use, card.terms) == ("It finds made persons.", "Anything may be done with it.")
+    assert card.known_failures == ("Whatever is not a made person.",)
+    assert "MobileNetV2 0.35" in card.summary
+    assert "64x64" in card.summary
+
+
+def test_it_is_a_model_like_the_others(
+    shipped: Path, two_models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in FILES:
+        shutil.copy(shipped / "weights" / name, two_models)
+    assert weights.shipped_names() == ("portrait", "portrait-fast", NAME)
+    assert run(["models"]) == 0
+    assert NAME in capsys.readouterr().out
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    documents = importlib.import_module("model_cards")
+    cards = [weights.shipped_card(name) for name in weights.shipped_names()]
+    rows = [line for line in documents.overview(cards, two_models).splitlines() if line.startswith(f"| `{NAME}` |")]
+    (score,) = cards[-1].scores
+    assert len(rows) == 1
+    assert f" {score.int8['person_iou']:.3f} |" in rows[0]
+    section = documents.sections(cards, two_models).partition(f"## {NAME}\n")[2]
+    assert f"{cards[-1].latency.ratio:.2f} times as long" in section
+    for words in ("Whatever is not a made person.", "made by a program", "quality 20", cards[-1].recipe_sha256):
+        assert words in section
+
+
+def _refused(main: Main, words: list[str], out: Path) -> str:
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(SystemExit) as refusal:
+        main(words)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert list((out / "weights").iterdir()) == []
+    assert str(refusal.value).startswith("ship_model: ")
+    return str(refusal.value)
+
+
+def test_what_it_refuses_before_anything_is_made(main: Main, trained: Path, data: Path, tmp_path: Path) -> None:
+    words = _words(trained, data, tmp_path)
+    assert "says nothing of portrait-large" in _refused(main, ["portrait-large", *words[1:]], tmp_path)
+    (tmp_path / "words.toml").write_text(WORDS.replace("portrait-small", "other"))
+    assert "run of the recipe 'portrait-small', not of 'other'" in _refused(main, ["other", *words[1:]], tmp_path)
+    (tmp_path / "words.toml").write_text(WORDS.replace('terms = "Anything may be done with it."', ""))
+    assert "portrait-small.terms is missing" in _refused(main, words, tmp_path)
+    words = _words(tmp_path / "gone", data, tmp_path)
+    assert "holds no run of a recipe" in _refused(main, words, tmp_path)
+    shutil.copytree(trained, tmp_path / "unfinished")
+    record = json.loads((tmp_path / "unfinished" / "record.json").read_text())
+    del record["stages"]["int8"]
+    (tmp_path / "unfinished" / "record.json").write_text(json.dumps(record))
+    assert "has not finished int8" in _refused(main, _words(tmp_path / "unfinished", data, tmp_path), tmp_path)
+
+
+def test_a_failure_on_the_way_leaves_nothing(main: Main, trained: Path, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "spoiled")
+    shutil.copy(weights.shipped_checkpoint().with_suffix(".ranges.json"), tmp_path / "spoiled/int8/model.ranges.json")
+    words = _words(tmp_path / "spoiled", data, tmp_path)
+    assert "ranges" in _refused(main, words, tmp_path)
