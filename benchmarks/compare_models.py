@@ -86,7 +86,8 @@ def look_through(
     for place in range(len(dataset)):
         sample = dataset[place]
         by_source.setdefault(sample.source, []).append(place)
-        for part in (sample.id.encode(), sample.image.tobytes(), sample.mask.tobytes()):
+        ignored = b"" if sample.ignored is None else sample.ignored.tobytes()
+        for part in (sample.id.encode(), sample.image.tobytes(), sample.mask.tobytes(), ignored):
             digest.update(part)
     chosen = {source: spread(places, limit or len(places)) for source, places in by_source.items()}
     suffering = {source: spread(places, disturbed) for source, places in chosen.items()}

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from enum import StrEnum
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from edge_deeplab.errors import SpecError
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 def changed(settings: T, table: Mapping[str, Any], where: str) -> T:
@@ -28,7 +31,6 @@ def changed(settings: T, table: Mapping[str, Any], where: str) -> T:
     Raises:
         SpecError: an unknown key, a value of another type, or values that the dataclass refuses.
     """
-    assert is_dataclass(settings)
     hints = get_type_hints(type(settings))
     names = [field.name for field in fields(settings)]
     values: dict[str, Any] = {}
@@ -38,7 +40,7 @@ def changed(settings: T, table: Mapping[str, Any], where: str) -> T:
         before = getattr(settings, name)
         values[name] = (
             changed(before, subtable(table, name, where), f"{where}.{name}")
-            if is_dataclass(before)
+            if is_dataclass(before) and not isinstance(before, type)
             else _converted(value, hints[name], f"{where}.{name}")
         )
     try:

@@ -197,8 +197,9 @@ def merged(base: Table, change: Table) -> dict[str, Any]:
     result = dict(base)
     for key, value in change.items():
         before = result.get(key)
-        both = isinstance(before, Mapping) and isinstance(value, Mapping)
-        result[key] = merged(before, value) if both else value
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            value = merged(before, value)
+        result[key] = value
     return result
 
 
