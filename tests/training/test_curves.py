@@ -36,7 +36,7 @@ def test_a_damaged_table_is_refused(tmp_path: Path) -> None:
 def test_the_picture_follows_the_numbers() -> None:
     one, same, other = (
         curves_plot(epochs, "float")
-        for epochs in ([_FIRST, _SECOND], [_FIRST, _SECOND], [_FIRST, replace(_SECOND, val_iou=0.5)])
+        for epochs in ([_FIRST, _SECOND], [_FIRST, _SECOND], [replace(_FIRST, val_iou=0.5), _SECOND])
     )
     assert one == same
     assert one != other
