@@ -3,10 +3,11 @@
     python benchmarks/ship_model.py NAME RUN DATA --against PEER
 
 RUN is the folder of ``edge-deeplab train DATA --recipe NAME --out RUN``, both of its stages finished; PEER the model
-file that its latency is compared with. Writes into edge_deeplab/weights, the card last: the checkpoint in half
-precision, the learned ranges, the int8 file that they give, and the card with what the float parent and the int8 file
-score on the test split, as it is and disturbed. The float parent goes into benchmarks/NAME_float.safetensors, in half
-precision too: that file is what is measured. What only a person can say of the model stands in benchmarks/cards.toml.
+file that its latency is compared with. Writes into edge_deeplab/weights, the card last: the checkpoint with its weights
+as the integers that they are, the learned ranges, the int8 file that they give, and the card with what the float parent
+and the int8 file score on the test split, as it is and disturbed. The float parent goes into
+benchmarks/NAME_float.safetensors, in half precision: that file is what is measured. What only a person can say of the
+model stands in benchmarks/cards.toml.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from card_measurements import (
     Accuracy,
     Progress,
@@ -43,9 +43,9 @@ from edge_deeplab.errors import CheckpointError, EdgeDeeplabError, SpecError
 from edge_deeplab.evaluation.tables import evaluation_table
 from edge_deeplab.files import make_folder, move, sha256
 from edge_deeplab.models.loading import load_network
-from edge_deeplab.quantization.affine import quantize_weights
-from edge_deeplab.quantization.graph import QuantizationGraph, quantization_graph
+from edge_deeplab.quantization.graph import quantization_graph
 from edge_deeplab.quantization.ranges import QuantRanges, load_ranges, ranges_path, save_ranges
+from edge_deeplab.quantization.unfold import integer_weights
 from edge_deeplab.spec import ModelSpec
 from edge_deeplab.training.recipe import Recipe, load_recipe
 from edge_deeplab.training.recipe_data import TRAIN
@@ -192,33 +192,22 @@ def _files(run: Run, folder: Path) -> tuple[tuple[Path, Path, Path, Path], Path]
     parent = folder / f"{name}_float.safetensors"
     notes = {**run.parent.notes, "sha256_before_half_precision": run.parent.sha256}
     save_checkpoint(parent, run.parent.spec, run.parent.weights, notes=notes, half=True)
-    ranges = _in_half_precision(run, checkpoint)
+    ranges = _as_integers(run, checkpoint)
     tflite_int8.convert(checkpoint, int8, ranges, tflite.float32_flatbuffer(checkpoint)).write_sidecar()
     return (checkpoint, ranges_path(checkpoint), int8, sidecar_path(int8)), parent
 
 
-def _in_half_precision(run: Run, path: Path) -> QuantRanges:
-    """Write the quantization-aware checkpoint in half precision, and its ranges beside it.
-
-    Its weights are integers times their scales, so that half precision moves none of them to another integer.
-    """
+def _as_integers(run: Run, path: Path) -> QuantRanges:
+    """Write the quantization-aware checkpoint, its weights as integers, and its ranges beside it."""
     source = run.folder / INT8 / CHECKPOINT
     ranges = load_ranges(ranges_path(source))
     ranges.require_checkpoint(run.trained.sha256)
-    save_checkpoint(path, run.trained.spec, run.trained.weights, notes=run.trained.notes, half=True)
-    graphs = (quantization_graph(load_network(one)[0], run.trained.spec.network.num_classes) for one in (source, path))
-    _require_same_integers(*graphs, ranges)
+    network, trained = load_network(source)
+    graph = quantization_graph(network, trained.spec.network.num_classes)
+    save_checkpoint(path, trained.spec, integer_weights(network, graph, ranges), notes=trained.notes)
     written = replace(ranges, checkpoint_sha256=sha256(path))
     save_ranges(ranges_path(path), written)
     return written
-
-
-def _require_same_integers(trained: QuantizationGraph, stored: QuantizationGraph, ranges: QuantRanges) -> None:
-    for layer in trained.convolutions:
-        scales = ranges.weight(layer.name).array()
-        before, after = (quantize_weights(g.conv(layer).weight.detach().numpy(), scales, 0) for g in (trained, stored))
-        if not np.array_equal(before, after):
-            raise CheckpointError(f"half precision changes integers of {layer.name}: store this one in float32")
 
 
 def _accuracy(model: Path, photos: Any, progress: Progress) -> Accuracy:

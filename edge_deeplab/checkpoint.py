@@ -1,6 +1,9 @@
 """Checkpoints: a safetensors file with the weights, and the model's specification in its header.
 
 Nothing is unpickled, so a checkpoint from a stranger can do no more harm than a picture.
+
+A weight is stored as float32, as float16, or, where it is made of them, as int8 integers: then the tensor
+``NAME.scales`` lies beside the tensor ``NAME``. All three are read as float32.
 """
 
 from __future__ import annotations
@@ -19,7 +22,46 @@ from edge_deeplab.files import sha256, write_bytes
 from edge_deeplab.spec import ModelSpec
 
 _KEY = "edge_deeplab"
-_STORED = {"F16": "float16", "F32": "float32", "I64": "int64"}  # safetensors' words for what a checkpoint holds
+_STORED = {"F16": "float16", "F32": "float32", "I64": "int64", "I8": "int8"}  # safetensors' words for what is stored
+_SCALES = ".scales"
+
+
+@dataclass(frozen=True)
+class IntegerWeight:
+    """A weight that is made of int8 integers and one scale for each output channel: w = scale * integer.
+
+    The integers are symmetric, as in a TFLite file (Krishnamoorthi 2018, arXiv 1806.08342, section 2.1).
+
+    Attributes:
+        integers: int8, (output channels, ...), in [-127, 127].
+        scales: float32, (output channels,), positive.
+
+    Raises:
+        CheckpointError: on creation, when one of them is of another type or shape, or has another value.
+    """
+
+    integers: NDArray[np.int8]
+    scales: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.integers.dtype != np.int8 or self.scales.dtype != np.float32:
+            raise CheckpointError(
+                f"integers are {self.integers.dtype} and scales {self.scales.dtype}: they must be int8 and float32"
+            )
+        if self.scales.shape != self.integers.shape[:1] or self.scales.ndim != 1:
+            raise CheckpointError(
+                f"scales of shape {self.scales.shape} do not go with integers of shape {self.integers.shape}: "
+                "there must be one for each output channel"
+            )
+        if not (np.isfinite(self.scales).all() and (self.scales > 0).all()):
+            raise CheckpointError("a scale is not a positive number: quantize the network again")
+        if (self.integers == np.iinfo(np.int8).min).any():
+            raise CheckpointError("an integer is -128: weights keep to [-127, 127]; quantize the network again")
+
+    def array(self) -> NDArray[np.float32]:
+        """The weight as float32, the shape of the integers: each product is rounded once."""
+        along = self.scales.reshape(-1, *[1] * (self.integers.ndim - 1))
+        return self.integers.astype(np.float32) * along
 
 
 @dataclass(frozen=True)
@@ -42,7 +84,7 @@ class Checkpoint:
 def save_checkpoint(
     path: Path,
     spec: ModelSpec,
-    weights: Mapping[str, NDArray[Any]],
+    weights: Mapping[str, NDArray[Any] | IntegerWeight],
     *,
     notes: Mapping[str, Any] | None = None,
     half: bool = False,
@@ -52,7 +94,7 @@ def save_checkpoint(
     Args:
         path: where to, ending in ``.safetensors``.
         spec: the model.
-        weights: state-dict name to array.
+        weights: state-dict name to array, or to the integers that it is made of, which are stored as they are.
         notes: plain JSON to keep with it.
         half: store float32 weights as float16 (half the size; read back as float32). Vectors stay as they are: biases
             and statistics are few, and what they lose would shift whole maps.
@@ -62,26 +104,29 @@ def save_checkpoint(
         MissingExtraError: safetensors is not installed.
     """
     save = _safetensors().save
-    stored = {
-        # Not np.ascontiguousarray: it turns the counters of BatchNorm, which are 0-dimensional, into vectors.
-        name: np.asarray(value, dtype=_stored_type(value, half=half), order="C")
-        for name, value in sorted(weights.items())
-    }
+    stored: dict[str, NDArray[Any]] = {}
+    for name, value in sorted(weights.items()):
+        if isinstance(value, IntegerWeight):
+            stored[name], stored[name + _SCALES] = _contiguous(value.integers), _contiguous(value.scales)
+        else:
+            stored[name] = _contiguous(value, half=half)
     header = {_KEY: json.dumps({"spec": spec.to_dict(), "notes": dict(notes or {})}, sort_keys=True)}
     # Not save_file: on a full disk it raises an error of its own instead of the system's.
     write_bytes(path, save(stored, metadata=header))
 
 
-def _stored_type(value: NDArray[Any], *, half: bool) -> np.dtype[Any]:
+def _contiguous(value: NDArray[Any], *, half: bool = False) -> NDArray[Any]:
     halved = half and value.dtype == np.float32 and value.ndim > 1
-    return np.dtype(np.float16) if halved else value.dtype
+    # Not np.ascontiguousarray: it turns the counters of BatchNorm, which are 0-dimensional, into vectors.
+    return np.asarray(value, dtype=np.float16 if halved else value.dtype, order="C")
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint; float16 weights come back as float32.
+    """Read a checkpoint; float16 weights and those stored as integers come back as float32.
 
     Raises:
-        CheckpointError: missing, truncated, or not a checkpoint of edge-deeplab.
+        CheckpointError: missing, truncated, or not a checkpoint of edge-deeplab; or integers without scales, or with
+            scales that are not positive or not one for each output channel.
         MissingExtraError: safetensors is not installed.
     """
     safetensors = _safetensors()
@@ -90,7 +135,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {})[_KEY])
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         spec = ModelSpec.from_dict(header["spec"])
     except KeyError as error:
         raise CheckpointError(
@@ -100,18 +145,36 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: {error}") from error
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} is not a checkpoint, or is truncated ({error}): get a fresh copy") from error
-    return Checkpoint(
-        spec=spec,
-        weights={
-            name: value.astype(np.float32) if value.dtype == np.float16 else value for name, value in weights.items()
-        },
-        sha256=sha256(path),
-        notes=header.get("notes", {}),
-    )
+    try:
+        weights = _weights(stored)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return Checkpoint(spec=spec, weights=weights, sha256=sha256(path), notes=header.get("notes", {}))
+
+
+def _weights(stored: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Tensors as they are stored to weights, each float32 (or int64)."""
+    scales = {name + _SCALES for name, value in stored.items() if value.dtype == np.int8}
+    return {name: _weight(name, stored) for name in stored if name not in scales}
+
+
+def _weight(name: str, stored: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    value = stored[name]
+    if value.dtype == np.float16:
+        return value.astype(np.float32)
+    if value.dtype != np.int8:
+        return value
+    if name + _SCALES not in stored:
+        raise CheckpointError(f"{name} is stored as integers, without their scales: get a fresh copy")
+    try:
+        return IntegerWeight(value, stored[name + _SCALES]).array()
+    except CheckpointError as error:
+        raise CheckpointError(f"{name}: {error}") from error
 
 
 def stored_tensors(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Name of each tensor in a checkpoint to its element type as it is stored ("float16") and its shape.
+    """Name of each tensor in a checkpoint to its element type as it is stored ("float16", "int8") and its shape; the
+    scales of integers are tensors too.
 
     Raises:
         CheckpointError: missing, or truncated.

@@ -9,7 +9,7 @@ import csv
 import importlib.util
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,6 +94,45 @@ def made_persons(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.fromarray(mask * 255).save(folder / "masks" / f"{index}.png")
             table.writerow([index, "made", "val" if index % 5 == 4 else "train"])
     return folder
+
+
+@pytest.fixture(scope="session")
+def tested_persons(made_persons: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The made persons with a split test: 32 in train, 4 in val, 4 in test."""
+    folder = shutil.copytree(made_persons, tmp_path_factory.mktemp("tested_persons") / "made")
+    manifest = folder / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",val", ",test", 4))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread from here on: the order of sums is part of what a training run gives."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def small_recipe() -> Path:
+    """A recipe whose run takes seconds, on made persons."""
+    return _SMALL.with_name("recipe.toml")
+
+
+@pytest.fixture(scope="session")
+def recipe_run(
+    tested_persons: Path, small_recipe: Path, one_thread: None, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of ``train --recipe`` with the small recipe, from beginning to end. Do not change it: copy it."""
+    from edge_deeplab.cli.main import run
+
+    out = tmp_path_factory.mktemp("recipe_run")
+    words = ["train", tested_persons, "--recipe", small_recipe, "--out", out, "--accelerator", "cpu"]
+    assert run([str(word) for word in words]) == 0
+    return out
 
 
 @pytest.fixture

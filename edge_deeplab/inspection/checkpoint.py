@@ -41,7 +41,7 @@ def summarize_checkpoint(path: Path) -> ModelSummary:
     return ModelSummary(
         file=model_file(path, "checkpoint"),
         kind=None,
-        verdict=_verdict(dict(weights.most_common()), ranges, checkpoint.sha256),
+        verdict=_verdict(stored, ranges, checkpoint.sha256),
         inputs=(Port("image", "float32", (1, 3, spec.height, spec.width), "NCHW", None, None, PIXELS),),
         outputs=(Port("logits", "float32", (1, channels, spec.height, spec.width), "NCHW", None, None, meaning),),
         operators=(),
@@ -78,9 +78,10 @@ def _ranges_facts(path: Path, ranges: QuantRanges) -> dict[str, Any]:
     }
 
 
-def _verdict(weights: Mapping[str, int], ranges: QuantRanges | None, sha256: str) -> str:
-    kept = next((type_ for type_ in weights if type_.startswith("float")), "float32")
-    stored = "" if kept == "float32" else f", its weights stored as {kept}"
+def _verdict(tensors: Mapping[str, tuple[str, tuple[int, ...]]], ranges: QuantRanges | None, sha256: str) -> str:
+    # Vectors are biases, statistics and scales, which are kept in float32 whatever the weights are.
+    kept = sorted({type_ for type_, shape in tensors.values() if len(shape) > 1})
+    stored = "" if kept == ["float32"] else f", its weights stored as {' and '.join(kept)}"
     if ranges is None:
         beside = "no ranges for integers beside it"
     elif ranges.checkpoint_sha256 != sha256:

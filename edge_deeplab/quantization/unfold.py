@@ -1,13 +1,20 @@
-"""A folded network back into the form of a checkpoint: with BatchNorm layers that do nothing."""
+"""A folded network back into the form of a checkpoint: with BatchNorm layers that do nothing, and with its weights as
+the integers that they are.
+"""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
+from edge_deeplab.checkpoint import IntegerWeight
+from edge_deeplab.errors import CheckpointError
 from edge_deeplab.models.deeplab import DeepLab, build_network
 from edge_deeplab.models.layers import ConvBNAct
 from edge_deeplab.quantization.affine import dequantize_weights, quantize_weights
@@ -63,8 +70,8 @@ def on_int8_grid(graph: QuantizationGraph, ranges: QuantRanges) -> QuantizationG
         ranges: of this network.
 
     Returns:
-        The graph with other weights. They are rounded to the same integers again, and those survive storing the
-        weights in half precision.
+        The graph with other weights. They are rounded to the same integers again, and
+        :func:`integer_weights` stores them as those.
     """
     module = copy.deepcopy(graph.module)
     for layer in graph.convolutions:
@@ -73,6 +80,46 @@ def on_int8_grid(graph: QuantizationGraph, ranges: QuantRanges) -> QuantizationG
         integers = quantize_weights(conv.weight.detach().numpy(), scales, 0)
         conv.weight.data.copy_(torch.from_numpy(dequantize_weights(integers, scales, 0)))
     return replace(graph, module=module)
+
+
+def integer_weights(
+    network: DeepLab, graph: QuantizationGraph, ranges: QuantRanges
+) -> dict[str, NDArray[Any] | IntegerWeight]:
+    """What to store of a network whose weights lie on their grid: nothing is rounded.
+
+    Args:
+        network: from :func:`network_of`, read from its checkpoint or not; left as it is.
+        graph: its quantization graph.
+        ranges: of this network.
+
+    Returns:
+        State-dict name to the integers of a convolution's weight, and to the array of everything else.
+
+    Raises:
+        CheckpointError: a weight is not, bit for bit, an integer of [-127, 127] times its scale, or has another number
+            of channels than scales.
+    """
+    state: dict[str, NDArray[Any] | IntegerWeight] = {
+        name: value.detach().numpy() for name, value in network.state_dict().items()
+    }
+    for layer in graph.convolutions:
+        name = f"{layer.module.removeprefix(_WRAPPER)}.weight"
+        weight = network.get_parameter(name).detach().numpy()
+        try:
+            state[name] = _integers(weight, ranges.weight(layer.name).array())
+        except CheckpointError as error:
+            raise CheckpointError(f"{name} cannot be stored as integers: {error}") from error
+    return state
+
+
+def _integers(weight: NDArray[np.float32], scales: NDArray[np.float32]) -> IntegerWeight:
+    if len(scales) != len(weight):
+        raise CheckpointError(f"it has {len(weight)} output channels, and its ranges {len(scales)} scales")
+    found = IntegerWeight(quantize_weights(weight, scales, 0), scales)
+    # As bytes: a zero that is negative is not what an integer gives.
+    if found.array().tobytes() != np.ascontiguousarray(weight).tobytes():
+        raise CheckpointError("it is not made of integers times its scales, as quantization-aware training leaves it")
+    return found
 
 
 @torch.no_grad()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from edge_deeplab.checkpoint import load_checkpoint
+import numpy as np
+
+from edge_deeplab.checkpoint import IntegerWeight, load_checkpoint, save_checkpoint, stored_tensors
 from edge_deeplab.inspection.checkpoint import summarize_checkpoint
 from edge_deeplab.models.cost import count_cost
 from edge_deeplab.models.deeplab import DeepLab
@@ -16,8 +18,9 @@ from edge_deeplab.weights import shipped_checkpoint
 def test_the_shipped_checkpoint_with_its_ranges() -> None:
     ranges = load_ranges(ranges_path(shipped_checkpoint()))
     summary = summarize_checkpoint(shipped_checkpoint())
+    stored = {type_ for type_, shape in stored_tensors(shipped_checkpoint()).values() if len(shape) > 1}
     assert summary.verdict == (
-        "a checkpoint, computed in float32, its weights stored as float16; "
+        f"a checkpoint, computed in float32, its weights stored as {' and '.join(sorted(stored))}; "
         f"the ranges of {len(ranges.activations)} points and {len(ranges.weights)} layers lie beside it"
     )
     assert summary.facts["training"] == load_checkpoint(shipped_checkpoint()).notes
@@ -42,6 +45,22 @@ def test_a_checkpoint_without_ranges_is_counted(small_checkpoint: Path, small_ne
     statistics = sum(buffer.numel() for name, buffer in small_network.named_buffers() if "running" in name)
     assert summary.weights["float16"] == 2 * (cost.parameters + statistics)
     assert summary.quantized == ()
+
+
+def test_integers_are_called_so(small_checkpoint: Path, small_network: DeepLab, tmp_path: Path) -> None:
+    loaded = load_checkpoint(small_checkpoint)
+    matrices = {name for name, value in loaded.weights.items() if value.ndim > 1}
+    weights = {
+        name: IntegerWeight(np.ones(value.shape, np.int8), np.ones(len(value), np.float32))
+        if name in matrices
+        else value
+        for name, value in loaded.weights.items()
+    }
+    save_checkpoint(tmp_path / "integers.safetensors", loaded.spec, weights)
+    summary = summarize_checkpoint(tmp_path / "integers.safetensors")
+    assert "computed in float32, its weights stored as int8; no ranges" in summary.verdict
+    assert summary.weights["int8"] == sum(loaded.weights[name].size for name in matrices)
+    assert summary.parameters == count_cost(small_network, 96, 96).parameters
 
 
 def test_ranges_of_another_checkpoint_are_called_so(small_checkpoint: Path, tmp_path: Path) -> None:

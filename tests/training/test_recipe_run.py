@@ -19,82 +19,36 @@ from edge_deeplab.cli.main import run
 from edge_deeplab.quantization.ranges import load_ranges
 from edge_deeplab.training.recipe import load_recipe
 
-_RECIPE = """
-name = "small"
-summary = "made persons"
 
-[model]
-height = 64
-width = 64
-[model.network]
-width_multiplier = 0.35
-aspp_channels = 16
-decoder_channels = 16
-skip_channels = 8
-atrous_rates = [2]
-
-[training]
-epochs = 2
-batch_size = 8
-precision = "32-true"
-workers = 0
-warmup_steps = 2
-augmentation.scale = [0.9, 1.2]
-
-[quantization_aware.training]
-epochs = 1
-freeze_batchnorm_epochs = 1
-batch_size = 8
-precision = "32-true"
-workers = 0
-
-[sources.made]
-repeat = 1
-"""
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recipe") / "small.toml"
-    path.write_text(_RECIPE)
-    return path
-
-
-def _words(data: Path, recipe: Path | str, out: Path, *more: object) -> list[str]:
+def _words(data: Path, recipe: Path, out: Path, *more: object) -> list[str]:
     words = ["train", data, "--recipe", recipe, "--out", out, "--accelerator", "cpu", *more]
     return [str(word) for word in words]
 
 
-@pytest.fixture(scope="module")
-def straight(made_persons: Path, recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run from beginning to end."""
-    out = tmp_path_factory.mktemp("straight")
-    assert run(_words(made_persons, recipe, out)) == 0
-    return out
-
-
 def test_a_run_leaves_both_models_and_says_what_they_are_made_of(
-    straight: Path, made_persons: Path, recipe: Path
+    recipe_run: Path, tested_persons: Path, small_recipe: Path
 ) -> None:
-    record = json.loads((straight / "record.json").read_text())
-    network, integers = (load_checkpoint(straight / stage / "model.safetensors") for stage in ("float", "int8"))
-    load_ranges(straight / "int8" / "model.ranges.json").require_checkpoint(integers.sha256)
+    record = json.loads((recipe_run / "record.json").read_text())
+    network, integers = (load_checkpoint(recipe_run / stage / "model.safetensors") for stage in ("float", "int8"))
+    load_ranges(recipe_run / "int8" / "model.ranges.json").require_checkpoint(integers.sha256)
     assert integers.notes["parent_sha256"] == network.sha256 == record["stages"]["float"]["sha256"]
     assert record["stages"]["int8"]["val_iou"] == integers.notes["val_iou"]
     assert network.notes["recipe"]["augmentation"]["scale"] == [0.9, 1.2]
     assert integers.notes["quantization_aware"]["augmentation"]["scale"] == [0.9, 1.2]
-    assert load_recipe(straight / "recipe.json") == load_recipe(recipe)
-    assert record["recipe"] == {"name": "small", "sha256": load_recipe(recipe).sha256}
-    assert {split: part["photos"] for split, part in record["sources"]["made"].items()} == {"train": 32, "val": 8}
-    with (straight / "data.csv").open(newline="") as file:
-        assert len(list(csv.DictReader(file))) == 40
+    assert load_recipe(recipe_run / "recipe.json") == load_recipe(small_recipe)
+    assert record["recipe"] == {"name": "portrait-small", "sha256": load_recipe(small_recipe).sha256}
+    assert {split: part["photos"] for split, part in record["sources"]["made"].items()} == {"train": 32, "val": 4}
+    with (recipe_run / "data.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 36
 
 
-def test_a_run_in_pieces_is_the_same_run(straight: Path, made_persons: Path, recipe: Path, tmp_path: Path) -> None:
+def test_a_run_in_pieces_is_the_same_run(
+    recipe_run: Path, tested_persons: Path, small_recipe: Path, tmp_path: Path
+) -> None:
     """Killed in the float training, then stopped behind it, then finished; and again, which does nothing."""
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "edge_deeplab.cli.main", *_words(made_persons, recipe, out)]
-    # One thread, as in this process (conftest.py): the order of sums is part of the result.
+    command = [sys.executable, "-m", "edge_deeplab.cli.main", *_words(tested_persons, small_recipe, out)]
+    # One thread, as in this process (one_thread): the order of sums is part of the result.
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
@@ -105,41 +59,41 @@ def test_a_run_in_pieces_is_the_same_run(straight: Path, made_persons: Path, rec
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert run(_words(made_persons, recipe, out, "--resume", "--stop-after", "float")) == 0
+    assert run(_words(tested_persons, small_recipe, out, "--resume", "--stop-after", "float")) == 0
     assert not (out / "int8").exists()
-    assert run(_words(made_persons, recipe, out, "--resume")) == 0
+    assert run(_words(tested_persons, small_recipe, out, "--resume")) == 0
     models, curves = ("float/model.safetensors", "int8/model.safetensors"), ("float/curves.csv", "int8/curves.png")
     for name in (*models, *curves, "data.csv"):
-        assert (out / name).read_bytes() == (straight / name).read_bytes(), name
+        assert (out / name).read_bytes() == (recipe_run / name).read_bytes(), name
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    assert run(_words(made_persons, recipe, out, "--resume")) == 0
+    assert run(_words(tested_persons, small_recipe, out, "--resume")) == 0
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
 def test_a_stage_that_was_finished_but_not_noted_is_not_trained_again(
-    straight: Path, made_persons: Path, recipe: Path, tmp_path: Path
+    recipe_run: Path, tested_persons: Path, small_recipe: Path, tmp_path: Path
 ) -> None:
     """Killed between the last epoch and the note about it."""
-    out = shutil.copytree(straight, tmp_path / "run")
+    out = shutil.copytree(recipe_run, tmp_path / "run")
     record = json.loads((out / "record.json").read_text())
     record["stages"].clear()
     (out / "record.json").write_text(json.dumps(record))
-    assert run(_words(made_persons, recipe, out, "--resume")) == 0
-    assert json.loads((out / "record.json").read_text()) == json.loads((straight / "record.json").read_text())
+    assert run(_words(tested_persons, small_recipe, out, "--resume")) == 0
+    assert json.loads((out / "record.json").read_text()) == json.loads((recipe_run / "record.json").read_text())
 
 
 @pytest.fixture
-def other_recipe(recipe: Path, tmp_path: Path) -> Path:
+def other_recipe(small_recipe: Path, tmp_path: Path) -> Path:
     path = tmp_path / "other" / "small.toml"
     path.parent.mkdir()
-    path.write_text(_RECIPE.replace("warmup_steps = 2", "warmup_steps = 3"))
+    path.write_text(small_recipe.read_text().replace("warmup_steps = 2", "warmup_steps = 3"))
     return path
 
 
 def test_a_run_goes_on_as_it_was_begun_or_not_at_all(
-    straight: Path,
-    made_persons: Path,
-    recipe: Path,
+    recipe_run: Path,
+    tested_persons: Path,
+    small_recipe: Path,
     other_recipe: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -152,39 +106,41 @@ def test_a_run_goes_on_as_it_was_begun_or_not_at_all(
         assert error.count("\n") == 1
         return error
 
-    assert "already holds a run: continue it with --resume" in refuses(made_persons, recipe, straight)
-    assert "begun with another recipe (small, " in refuses(made_persons, other_recipe, straight, "--resume")
-    assert "no run of a recipe to resume" in refuses(made_persons, recipe, tmp_path / "empty", "--resume")
+    assert "already holds a run: continue it with --resume" in refuses(tested_persons, small_recipe, recipe_run)
+    assert "begun with another recipe (portrait-small, " in refuses(
+        tested_persons, other_recipe, recipe_run, "--resume"
+    )
+    assert "no run of a recipe to resume" in refuses(tested_persons, small_recipe, tmp_path / "empty", "--resume")
 
-    data = shutil.copytree(made_persons, tmp_path / "data")
+    data = shutil.copytree(tested_persons, tmp_path / "data")
     manifest = data / "manifest.csv"
     manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[:-1]))
-    assert "was begun on other photos" in refuses(data, recipe, straight, "--resume")
+    assert "was begun on other photos" in refuses(data, small_recipe, recipe_run, "--resume")
 
-    changed = shutil.copytree(straight, tmp_path / "changed")
+    changed = shutil.copytree(recipe_run, tmp_path / "changed")
     (changed / "float" / "model.safetensors").write_bytes(b"")
-    assert "is not what the run left there" in refuses(made_persons, recipe, changed, "--resume")
+    assert "is not what the run left there" in refuses(tested_persons, small_recipe, changed, "--resume")
     (changed / "record.json").write_text("{}")
-    assert "cannot be read" in refuses(made_persons, recipe, changed, "--resume")
+    assert "cannot be read" in refuses(tested_persons, small_recipe, changed, "--resume")
 
 
 def test_other_photos_than_the_recipe_s_are_refused_unless_wanted(
-    straight: Path, made_persons: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recipe_run: Path, tested_persons: Path, small_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The record of a run has the digests that a recipe wants."""
-    found = json.loads((straight / "record.json").read_text())["sources"]["made"]
+    found = json.loads((recipe_run / "record.json").read_text())["sources"]["made"]
     fixed = tmp_path / "fixed.toml"
 
     def write(train: int) -> None:
         lines = [
             f'{split} = {{ photos = {photos}, sha256 = "{found[split]["sha256"]}" }}'
-            for split, photos in (("train", train), ("val", 8))
+            for split, photos in (("train", train), ("val", 4))
         ]
         changes = "[training]\nepochs = 1\n[data.made]\n" + "\n".join(lines)
-        fixed.write_text(f'base = "{recipe}"\nname = "fixed"\n{changes}\n')
+        fixed.write_text(f'base = "{small_recipe}"\nname = "fixed"\n{changes}\n')
 
     write(train=31)
-    words = _words(made_persons, fixed, tmp_path / "run", "--stop-after", "float")
+    words = _words(tested_persons, fixed, tmp_path / "run", "--stop-after", "float")
     assert run(words) == 1
     error = capsys.readouterr().err
     assert "made (train: 32 photos instead of 31) differ" in error
@@ -192,7 +148,7 @@ def test_other_photos_than_the_recipe_s_are_refused_unless_wanted(
     assert not (tmp_path / "run").exists()
     assert run([*words, "--other-data"]) == 0
     write(train=32)
-    assert run(_words(made_persons, fixed, tmp_path / "same", "--stop-after", "float")) == 0
+    assert run(_words(tested_persons, fixed, tmp_path / "same", "--stop-after", "float")) == 0
 
 
 @pytest.mark.parametrize(
@@ -201,50 +157,50 @@ def test_other_photos_than_the_recipe_s_are_refused_unless_wanted(
         (["--epochs", "3"], 2, "--epochs does not go with --recipe: the recipe says it"),
         (["--devices", "2"], 2, "--devices does not go with --recipe"),
         (["--qat", "x.safetensors"], 2, "--qat does not go with --recipe"),
-        (["--init", "weights.npz"], 1, "the recipe small takes no file there: leave out --init"),
-        (["--teacher", "weights.npz"], 1, "the recipe small takes no file there: leave out --teacher"),
+        (["--init", "weights.npz"], 1, "the recipe portrait-small takes no file there: leave out --init"),
+        (["--teacher", "weights.npz"], 1, "the recipe portrait-small takes no file there: leave out --teacher"),
     ],
 )
 def test_what_the_recipe_says_cannot_be_said_again(
     more: list[str],
     status: int,
     message: str,
-    made_persons: Path,
-    recipe: Path,
+    tested_persons: Path,
+    small_recipe: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run(_words(made_persons, recipe, tmp_path / "run", *more)) == status
+    assert run(_words(tested_persons, small_recipe, tmp_path / "run", *more)) == status
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
 def test_the_first_weights_are_the_recipe_s(
-    made_persons: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tested_persons: Path, small_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "weights.npz"
     file.write_bytes(b"no weights")
     mine = tmp_path / "mine.toml"
-    mine.write_text(f'base = "{recipe}"\nname = "mine"\ninit = "weights.npz"\ninit_sha256 = "{"0" * 64}"\n')
+    mine.write_text(f'base = "{small_recipe}"\nname = "mine"\ninit = "weights.npz"\ninit_sha256 = "{"0" * 64}"\n')
     for more, message in (
         ([], "the recipe mine needs weights.npz: say where it is with --init FILE"),
         (["--init", tmp_path / "none.npz"], "there is no file"),
         (["--init", file], "is not the weights.npz that the recipe mine needs"),
     ):
-        assert run(_words(made_persons, mine, tmp_path / "run", *more)) == 1
+        assert run(_words(tested_persons, mine, tmp_path / "run", *more)) == 1
         assert message in capsys.readouterr().err
         assert not (tmp_path / "run").exists()
 
 
 def test_a_layout_without_sources_is_refused(
-    made_persons: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tested_persons: Path, small_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(_words(tmp_path, recipe, tmp_path / "run")) == 1
+    assert run(_words(tmp_path, small_recipe, tmp_path / "run")) == 1
     assert "manifest.csv: a recipe names sources and splits, which only it tells" in capsys.readouterr().err
 
 
 def test_options_of_a_recipe_are_refused_without_one(
-    made_persons: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tested_persons: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["train", str(made_persons), "--out", str(tmp_path / "run"), "--other-data"]) == 2
+    assert run(["train", str(tested_persons), "--out", str(tmp_path / "run"), "--other-data"]) == 2
     assert "--other-data goes with --recipe" in capsys.readouterr().err
