@@ -20,10 +20,11 @@ from edge_deeplab.models.deeplab import DeepLab, build_network
 from edge_deeplab.quantization.graph import quantization_graph
 from edge_deeplab.quantization.trainable import TrainableNetwork
 from edge_deeplab.spec import NetworkSpec
-from edge_deeplab.training.config import OptimizerKind
+from edge_deeplab.training.config import OptimizerKind, TeacherViews
 from edge_deeplab.training.depthwise import depthwise_conv2d, fast_depthwise_gradients
 from edge_deeplab.training.module import SegmentationModule
 from edge_deeplab.training.quantization_aware import QuantizationAwareModule
+from edge_deeplab.training.teacher import Distillation, Teacher
 
 _CPU = torch.device("cpu")
 _OURS, _PYTORCHS = "_DepthwiseConvolutionBackward", "ConvolutionBackward0"
@@ -191,8 +192,9 @@ def test_quantization_aware_training_takes_them(small_checkpoint: Path, small_ne
     loaded = load_checkpoint(small_checkpoint)
     ranges = collect_ranges(small_network, loaded.spec, bundled_calibration(), checkpoint_sha256=loaded.sha256)
     network = TrainableNetwork(small_network, quantization_graph(small_network, 1), ranges).train()
+    teacher = Teacher(copy.deepcopy(small_network), 96, 96, TeacherViews())
     module = QuantizationAwareModule(
-        network, teacher=small_network, loss=lambda logits, _: logits.sum(), distillation=0.5, **_SETTINGS
+        network, lambda logits, _: logits.sum(), distillation=Distillation(teacher, 0.5), **_SETTINGS
     )
     loss = module.training_step((torch.rand(2, 3, 96, 96), torch.zeros(2, 1, 96, 96)), 0)
     assert _backward_nodes(loss)[_OURS] == _slow(small_network)
