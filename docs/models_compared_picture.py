@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pareto_front import pareto_front
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -40,13 +42,10 @@ class Point:
 
 
 def front(points: Sequence[Point]) -> list[Point]:
-    """The timed models that no other beats in time and accuracy at once (Pareto), the quickest first."""
-    best: list[Point] = []
-    timed = [point for point in points if point.milliseconds is not None]
-    for point in sorted(timed, key=lambda point: (point.milliseconds, -point.accuracy)):
-        if not best or point.accuracy > best[-1].accuracy:
-            best.append(point)
-    return best
+    """The timed models that no other beats in time and accuracy at once, the quickest first."""
+    timed = {point.name: point for point in points if point.milliseconds is not None}
+    costs = {name: (point.milliseconds or 0.0, point.accuracy) for name, point in timed.items()}
+    return [timed[name] for name in pareto_front(costs)]
 
 
 def picture(points: Sequence[Point], title: str) -> bytes:

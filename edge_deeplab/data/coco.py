@@ -28,8 +28,8 @@ class CocoDataset:
             indices in the order given, ``background`` in front.
 
     Photos without a wanted category are kept: they are the negatives. Where instances overlap, the smaller one is in
-    front. Crowd regions (``iscrowd``) are ignored in class masks; coverage has no ignore, and there a crowd counts as
-    the class that it is a crowd of.
+    front. Crowd regions (``iscrowd``) are ignored in class masks; in coverage nothing is ignored here, and a
+    crowd counts as the class that it is a crowd of.
 
     Raises:
         DatasetError: the annotations cannot be read, list no photo, or have no such category.

@@ -29,7 +29,7 @@ class VocDataset:
         classes: one class for coverage masks of it; several for class indices in the order given, ``background`` in
             front, and every class that is not named counted as background. ``VOC_CLASSES`` for all 21.
 
-    Class masks keep the void border as ignore. Coverage has no ignore: there each void pixel takes the label of the
+    Class masks keep the void border as ignore. In coverage nothing is ignored: each void pixel takes the label of the
     nearest pixel that has one, which puts the edge into the middle of the void border (about 5 pixels wide).
 
     Raises:
