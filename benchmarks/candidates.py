@@ -31,13 +31,17 @@ _METHODS = PtqMethods(observer="min-max", bias_correction=False)
 def candidate_name(spec: ModelSpec) -> str:
     """``w1-a96-d64-s32-r4.8-os16-256``: width, ASPP, decoder, skip, atrous rates, output stride, input size.
 
+    A backbone whose channels are no multiples of 8 has ``-c4`` or the like behind its width.
+
     Raises:
         SpecError: a network that the name would not tell from another one.
     """
     network = spec.network
     rates = ".".join(map(str, network.atrous_rates))
+    divisor = "" if network.channel_divisor == NetworkSpec().channel_divisor else f"-c{network.channel_divisor}"
     told = NetworkSpec(
         width_multiplier=network.width_multiplier,
+        channel_divisor=network.channel_divisor,
         aspp_channels=network.aspp_channels,
         decoder_channels=network.decoder_channels,
         skip_channels=network.skip_channels,
@@ -47,7 +51,7 @@ def candidate_name(spec: ModelSpec) -> str:
     if (network, spec.height) != (told, spec.width):
         raise SpecError(f"{spec} differs from the candidates in what their names do not tell: it is none of them")
     return (
-        f"w{network.width_multiplier:g}-a{network.aspp_channels}-d{network.decoder_channels}-s{network.skip_channels}"
+        f"w{network.width_multiplier:g}{divisor}-a{network.aspp_channels}-d{network.decoder_channels}-s{network.skip_channels}"
         f"-r{rates}-os{network.output_stride}-{spec.height}"
     )
 
