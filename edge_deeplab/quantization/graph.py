@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from edge_deeplab.errors import ConversionError, RangesError
 from edge_deeplab.models.deeplab import DeepLab, Deployed
-from edge_deeplab.models.layers import ConvBNAct
+from edge_deeplab.models.layers import ConvBNAct, SamePadding
 from edge_deeplab.quantization.affine import PIXELS, PROBABILITY, Affine
 from edge_deeplab.quantization.fold import fold_batchnorm
 from edge_deeplab.quantization.ranges import QuantRanges
@@ -34,7 +34,7 @@ class Kind(Enum):
 
     INPUT = auto()
     CONVOLUTION = auto()
-    RECTIFIER = auto()  # ReLU, ReLU6: fused into the operator before it
+    RECTIFIER = auto()  # ReLU, ReLU6: fused into the operator before it, or, where that is read by others, like COPY
     ADD = auto()
     MEAN = auto()
     COPY = auto()  # moves, repeats or averages neighbouring values: range in = range out
@@ -47,6 +47,8 @@ _MODULES: dict[type[nn.Module], Kind] = {
     nn.Conv2d: Kind.CONVOLUTION,
     nn.ReLU: Kind.RECTIFIER,
     nn.ReLU6: Kind.RECTIFIER,
+    nn.MaxPool2d: Kind.COPY,
+    SamePadding: Kind.COPY,
     nn.Identity: Kind.ALIAS,
     nn.Dropout: Kind.ALIAS,
 }
@@ -55,6 +57,7 @@ _FUNCTIONS: dict[Callable[..., Any], Kind] = {
     torch.cat: Kind.COPY,
     functional.interpolate: Kind.COPY,
     functional.pad: Kind.COPY,
+    torch.maximum: Kind.COPY,
     torch.sigmoid: Kind.PROBABILITY,
     torch.softmax: Kind.PROBABILITY,
     getattr: Kind.SHAPE,
@@ -66,6 +69,7 @@ _WORDS = {
     torch.cat: "concat",
     functional.interpolate: "resize",
     functional.pad: "pad",
+    torch.maximum: "maximum",
     torch.sigmoid: "sigmoid",
     torch.softmax: "softmax",
     "mean": "mean",
@@ -181,9 +185,17 @@ def quantization_graph(network: DeepLab, num_classes: int) -> QuantizationGraph:
     Raises:
         ConversionError: an operator that has no rule here.
     """
-    module = fx.symbolic_trace(Deployed(fold_batchnorm(network), num_classes).eval())
+    deployed = Deployed(fold_batchnorm(network), num_classes).eval()
+    module = fx.GraphModule(deployed, _Tracer().trace(deployed))
     walk = _Walk(module)
     return QuantizationGraph(module, tuple(walk.points()), tuple(walk.convolutions()))
+
+
+class _Tracer(fx.Tracer):
+    """Traces into everything but PyTorch's layers and those whose arithmetic depends on the input's size."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, SamePadding) or super().is_leaf_module(m, module_qualified_name)
 
 
 class _Walk:
