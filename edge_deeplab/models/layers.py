@@ -93,7 +93,7 @@ class SeparableConv(nn.Sequential):
 
 
 def max_pool(kernel_size: int, stride: int, padding: Padding) -> nn.Module:
-    """Max pooling of rectified features, whose border of zeros never wins."""
-    if padding is Padding.SAME and stride == 2:
-        return nn.Sequential(SamePadding(kernel_size), nn.MaxPool2d(kernel_size, stride))
-    return nn.MaxPool2d(kernel_size, stride, padding=kernel_size // 2)
+    """Max pooling of rectified features: a border of zeros never wins, and converters know it better than infinity."""
+    same = padding is Padding.SAME and stride == 2
+    border = SamePadding(kernel_size) if same else nn.ZeroPad2d(kernel_size // 2)
+    return nn.Sequential(border, nn.MaxPool2d(kernel_size, stride))

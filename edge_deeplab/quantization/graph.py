@@ -48,6 +48,7 @@ _MODULES: dict[type[nn.Module], Kind] = {
     nn.ReLU: Kind.RECTIFIER,
     nn.ReLU6: Kind.RECTIFIER,
     nn.MaxPool2d: Kind.COPY,
+    nn.ZeroPad2d: Kind.COPY,
     SamePadding: Kind.COPY,
     nn.Identity: Kind.ALIAS,
     nn.Dropout: Kind.ALIAS,
@@ -268,12 +269,16 @@ class _Walk:
         return kind
 
     def _fuse(self, rectifier: fx.Node) -> None:
-        """Give the tensor of the operator before a rectifier to the rectifier, as the integer kernel writes it."""
+        """Give the tensor of the operator before a rectifier to the rectifier, as the integer kernel writes it; unless
+        others read that tensor as it was, as Xception's shortcuts do.
+        """
         before = self._tensor[_inputs(rectifier)[0]]
         chain = [node for node, tensor in self._tensor.items() if tensor is before]
         readers = {user for node in chain for user in node.users} - set(chain) - {rectifier}
         if self._kinds[before] not in (Kind.CONVOLUTION, Kind.ADD) or readers:
-            raise ConversionError(f"the rectifier {rectifier.name} cannot be fused into {before.name}")
+            # It stands alone: its kernel compares with the zero point, and the scale stays.
+            self._kinds[rectifier] = Kind.COPY
+            return
         for node in chain:
             self._tensor[node] = rectifier
 
