@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +47,7 @@ class ASPP(nn.Module):
         activation: type[nn.Module],
     ) -> None:
         super().__init__()
-        convolution = SeparableConv if separable else _dense
+        convolution: Callable[..., nn.Module] = SeparableConv if separable else _dense
         branches: list[nn.Module] = [ConvBNAct(in_channels, channels, 1, activation=activation)]
         branches.extend(convolution(in_channels, channels, dilation=rate, activation=activation) for rate in rates)
         if image_pooling:
@@ -58,7 +58,9 @@ class ASPP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, channels, H, W)
         y: Tensor = self.project(torch.cat([branch(x) for branch in self.branches], dim=1))
-        return y if self.refine is None else self.refine(y)
+        if self.refine is not None:
+            y = self.refine(y)
+        return y
 
 
 class SummedASPP(nn.Module):
@@ -96,7 +98,8 @@ class SummedASPP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, classes, H, W)
         # Not sum(), which begins with the number 0.
-        return functools.reduce(operator.add, [branch(x) for branch in self.branches])
+        scores: Tensor = functools.reduce(operator.add, [branch(x) for branch in self.branches])
+        return scores
 
 
 def _dense(in_channels: int, out_channels: int, *, dilation: int, activation: type[nn.Module]) -> ConvBNAct:

@@ -9,6 +9,7 @@ sides.
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -28,6 +29,8 @@ from edge_deeplab.quantization.ranges import QuantRanges
 INPUT, LOGITS, OUTPUT = "input", "logits", "probability"
 """Names of the three points that every network has."""
 
+_NAMED = 3  # how many layers a message names before it counts the rest
+
 
 class Kind(Enum):
     """What an operator does to the range of its input."""
@@ -40,6 +43,7 @@ class Kind(Enum):
     COPY = auto()  # moves, repeats or averages neighbouring values: range in = range out
     ALIAS = auto()  # the same tensor
     PROBABILITY = auto()
+    FLOAT = auto()  # has no int8 form here: hard-swish and gates split the integer graph into many partitions
     SHAPE = auto()  # no tensor at all
 
 
@@ -52,9 +56,12 @@ _MODULES: dict[type[nn.Module], Kind] = {
     SamePadding: Kind.COPY,
     nn.Identity: Kind.ALIAS,
     nn.Dropout: Kind.ALIAS,
+    nn.Hardswish: Kind.FLOAT,
+    nn.Hardsigmoid: Kind.FLOAT,
 }
 _FUNCTIONS: dict[Callable[..., Any], Kind] = {
     operator.add: Kind.ADD,
+    operator.mul: Kind.FLOAT,
     torch.cat: Kind.COPY,
     functional.interpolate: Kind.COPY,
     functional.pad: Kind.COPY,
@@ -67,6 +74,7 @@ _FUNCTIONS: dict[Callable[..., Any], Kind] = {
 _METHODS = {"mean": Kind.MEAN}
 _WORDS = {
     operator.add: "add",
+    operator.mul: "mul",
     torch.cat: "concat",
     functional.interpolate: "resize",
     functional.pad: "pad",
@@ -117,11 +125,19 @@ class Convolution:
 
 @dataclass(frozen=True)
 class QuantizationGraph:
-    """A BatchNorm-folded network with its activation inside, its points and its convolutions, in order of execution."""
+    """A BatchNorm-folded network with its activation inside, its points and its convolutions, in order of execution.
+
+    Attributes:
+        module: the traced network.
+        points: every tensor that a kernel writes.
+        convolutions: the layers.
+        float_only: what has no int8 form here: points, and layers that run several times.
+    """
 
     module: fx.GraphModule
     points: tuple[ActivationPoint, ...]
     convolutions: tuple[Convolution, ...]
+    float_only: tuple[str, ...] = ()
 
     def groups(self) -> dict[str, tuple[ActivationPoint, ...]]:
         """Group name to the points that share one range."""
@@ -144,13 +160,29 @@ class QuantizationGraph:
         (path,) = (str(traced.target) for traced in self.module.graph.nodes if traced.name == node)
         return self.module.get_submodule(path)
 
+    def require_integers(self) -> None:
+        """Check that every operator has an int8 form.
+
+        Raises:
+            ConversionError: some have not: the message names them.
+        """
+        if self.float_only:
+            names, rest = ", ".join(self.float_only[:_NAMED]), len(self.float_only) - _NAMED
+            more = f" and {rest} more" if rest > 0 else ""
+            raise ConversionError(
+                f"{names}{more} cannot be computed in int8 here (hard-swish, gates and "
+                "layers that run at several scales): convert to a float target, or choose another network"
+            )
+
     def require(self, ranges: QuantRanges) -> None:
         """Check that ranges fit this network.
 
         Raises:
+            ConversionError: as :meth:`require_integers`.
             RangesError: a point or a weight is missing or unknown, a fixed point or a shared range differs, or a weight
                 has another number of channels.
         """
+        self.require_integers()
         for point in self.points:
             affine = ranges.activation(point.name).affine
             if point.fixed is not None and affine != point.fixed:
@@ -189,7 +221,7 @@ def quantization_graph(network: DeepLab, num_classes: int) -> QuantizationGraph:
     deployed = Deployed(fold_batchnorm(network), num_classes).eval()
     module = fx.GraphModule(deployed, _Tracer().trace(deployed))
     walk = _Walk(module)
-    return QuantizationGraph(module, tuple(walk.points()), tuple(walk.convolutions()))
+    return QuantizationGraph(module, tuple(walk.points()), tuple(walk.convolutions()), tuple(walk.float_only()))
 
 
 class _Tracer(fx.Tracer):
@@ -239,6 +271,11 @@ class _Walk:
                 copied=self._kinds[node] is Kind.COPY,
                 fixed=fixed.get(root),
             )
+
+    def float_only(self) -> Iterator[str]:
+        yield from (self._names[node] for node in self._written if self._kinds[node] is Kind.FLOAT)
+        runs = Counter(layer.name for layer in self.convolutions())
+        yield from (name for name, count in runs.items() if count > 1)
 
     def convolutions(self) -> Iterator[Convolution]:
         for node in self._nodes:

@@ -111,10 +111,10 @@ def test_the_traced_network_computes_what_the_network_does() -> None:
     assert torch.allclose(expected, actual, atol=1e-5)
 
 
-class _Swish(nn.Module):
+class _Tanh(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.act = nn.Hardswish()
+        self.act = nn.Tanh()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(x)
@@ -134,7 +134,7 @@ class _ReluOfShared(nn.Module):
 
 def test_an_operator_without_a_rule_is_refused() -> None:
     with pytest.raises(ConversionError, match="act"):
-        quantization_graph(_Swish(), 1)  # type: ignore[arg-type]
+        quantization_graph(_Tanh(), 1)  # type: ignore[arg-type]
 
 
 def test_a_rectifier_that_is_not_alone_in_reading_has_a_point_of_its_own() -> None:
@@ -167,10 +167,17 @@ def test_every_member_but_one_has_a_graph_that_computes_the_same(spec: NetworkSp
     assert len(graph.convolutions) == convolutions * len(spec.input_scales)
 
 
-def test_hard_swish_is_refused_by_name() -> None:
+def test_what_has_no_int8_form_is_named() -> None:
     network = build_network(NetworkSpec(backbone=Backbone.MOBILENET_V3_LARGE, **NARROW))
-    with pytest.raises(ConversionError, match=r"stem\.act.* has no rule for int8"):
-        quantization_graph(network, 1)
+    graph = quantization_graph(network, 1)
+    with pytest.raises(ConversionError, match=r"backbone\.stem#2, .* more cannot be computed in int8"):
+        graph.require_integers()
+    with pytest.raises(ConversionError, match="cannot be computed in int8"):
+        graph.require(ranges_for(graph))
+    several = dataclasses.replace(SMALL, input_scales=(0.5, 1.0))
+    with pytest.raises(ConversionError, match="layers that run at several scales"):
+        graph_of(several).require_integers()
+    graph_of(SMALL).require_integers()
 
 
 def ranges_for(graph: QuantizationGraph) -> QuantRanges:

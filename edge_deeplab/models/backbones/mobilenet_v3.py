@@ -53,7 +53,8 @@ class SqueezeExcite(nn.Module):
         self.gate = nn.Hardsigmoid()
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> the same
-        return x * self.gate(self.excite(self.act(self.squeeze(x.mean((2, 3), keepdim=True)))))  # type: ignore[no-any-return]
+        squeezed = self.act(self.squeeze(x.mean((2, 3), keepdim=True)))
+        return x * self.gate(self.excite(squeezed))
 
 
 class InvertedResidualV3(nn.Module):
