@@ -332,12 +332,15 @@ class _Walk:
         self._parent[second] = first
 
     def _layer_name(self, node: fx.Node) -> str:
-        """The path of the layer, without the wrapper's name and without the place inside a ConvBNAct."""
+        """The path of the layer, without the wrapper's name; a convolution and what is fused into it have that of their
+        ConvBNAct.
+        """
         path = str(node.target)
         parent = path.rpartition(".")[0]
         scopes = node.meta.get("nn_module_stack", {})
         kinds = {str(name): scope[1] for name, scope in scopes.items()}
-        return (parent if kinds.get(parent) is ConvBNAct else path).removeprefix("network.")
+        whole = kinds.get(parent) is ConvBNAct and self._kinds[node] in (Kind.CONVOLUTION, Kind.RECTIFIER)
+        return (parent if whole else path).removeprefix("network.")
 
     def _name_all(self) -> dict[fx.Node, str]:
         names: dict[fx.Node, str] = {}
