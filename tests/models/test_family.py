@@ -69,13 +69,14 @@ def test_same_padding_is_tensorflows(kernel_size: int, size: int, padded: str) -
 
 def test_both_paddings_agree_on_odd_sizes_only() -> None:
     torch.manual_seed(0)
-    symmetric = build_network(NetworkSpec(width_multiplier=0.35)).backbone.eval()
-    same = build_network(NetworkSpec(width_multiplier=0.35, padding=Padding.SAME)).backbone.eval()
+    # In training mode: normalized by the batch, so that a fresh network's features do not vanish.
+    symmetric = build_network(NetworkSpec(width_multiplier=0.35)).backbone.train()
+    same = build_network(NetworkSpec(width_multiplier=0.35, padding=Padding.SAME)).backbone.train()
     same.load_state_dict(symmetric.state_dict())
     with torch.no_grad():
         for size, equal in ((65, True), (64, False)):
             image = torch.rand(1, 3, size, size)
-            assert torch.allclose(symmetric(image)[1], same(image)[1], atol=1e-5) is equal
+            assert torch.allclose(symmetric(image)[1], same(image)[1], atol=1e-3) is equal
         rectified = torch.rand(1, 2, 9, 9)
         assert torch.equal(max_pool(3, 2, Padding.SAME)(rectified), max_pool(3, 2, Padding.SYMMETRIC)(rectified))
 
@@ -128,8 +129,8 @@ def test_scores_at_all_rates_are_added(hidden: int | None) -> None:
 def test_the_largest_score_of_all_scales_counts() -> None:
     torch.manual_seed(0)
     spec = dataclasses.replace(DEEPLAB_V2, backbone=Backbone.MOBILENET_V2, width_multiplier=0.35, num_classes=2)
-    network = build_network(spec).eval()
-    single = build_network(dataclasses.replace(spec, input_scales=(1.0,))).eval()
+    network = build_network(spec).train()  # normalized by the batch: a fresh network's features do not vanish
+    single = build_network(dataclasses.replace(spec, input_scales=(1.0,))).train()
     single.load_state_dict(network.state_dict())
     image = torch.rand(1, 3, 96, 128)
     with torch.no_grad():
@@ -137,7 +138,7 @@ def test_the_largest_score_of_all_scales_counts() -> None:
         for height, width in ((48, 64), (72, 96), (96, 128)):
             scores = single.aspp(single.backbone(_resized(image, height, width))[1])
             logits.append(_resized(scores, 96, 128))
-        torch.testing.assert_close(network(image), torch.stack(logits).amax(0))
+        torch.testing.assert_close(network(image), torch.stack(logits).amax(0), rtol=1e-3, atol=1e-3)
 
 
 def _resized(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
