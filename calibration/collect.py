@@ -67,6 +67,7 @@ def observe(
         ConversionError: the network holds an operator that has no rule for int8.
     """
     graph = quantization_graph(network, spec.network.num_classes)
+    graph.require_integers()
     observer = _Observing(graph)
     count, distinct = 0, set()
     for pixels in _batches(images, spec):

@@ -7,7 +7,7 @@ carries a :class:`ModelSpec`, so that no later stage needs to be told again.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -18,9 +18,50 @@ PERSON = "person"
 
 
 class Backbone(StrEnum):
-    """The feature extractor below the DeepLab head."""
+    """The feature extractor below the DeepLab head.
+
+    VGG_16: with holes (V1 and V2). RESNET_*: bottlenecks with atrous blocks (V2, V3). XCEPTION_*: modified Aligned
+    Xception (V3+). MOBILENET_V3_LARGE: as in torchvision's DeepLab; its hard-swish has no int8 form here.
+    """
 
     MOBILENET_V2 = "mobilenet_v2"
+    MOBILENET_V3_LARGE = "mobilenet_v3_large"
+    RESNET_50 = "resnet_50"
+    RESNET_101 = "resnet_101"
+    VGG_16 = "vgg_16"
+    XCEPTION_41 = "xception_41"
+    XCEPTION_65 = "xception_65"
+    XCEPTION_71 = "xception_71"
+
+
+class Fusion(StrEnum):
+    """How the branches of atrous spatial pyramid pooling come together.
+
+    CONCATENATED: features, concatenated and projected (V3; Chen et al. 2017, section 3.3). SUMMED: each branch gives
+    class scores, and these are added (V2; Chen et al. 2016, arXiv 1606.00915, section 3.2). V1's large field of view is
+    one such branch.
+    """
+
+    CONCATENATED = "concatenated"
+    SUMMED = "summed"
+
+
+class Padding(StrEnum):
+    """Where a strided convolution gets its border from.
+
+    SYMMETRIC: as much on both sides, as PyTorch and the authors' ResNet and Xception do. SAME: TensorFlow's rule, which
+    pads an input of even size on its right and lower side only. They agree for inputs of odd size, such as 513.
+    """
+
+    SYMMETRIC = "symmetric"
+    SAME = "same"
+
+
+class Rectifier(StrEnum):
+    """The activation behind a convolution: max(x, 0), or min(max(x, 0), 6)."""
+
+    RELU = "relu"
+    RELU6 = "relu6"
 
 
 class Format(StrEnum):
@@ -155,6 +196,8 @@ class NetworkSpec:
             (256 in the paper).
         atrous_rates: rates of the 3x3 branches at output stride 16; doubled at 8 and halved at 32
             (Chen et al. 2017, section 3.3). Empty: only the 1x1 branch (the MobileNetV2 paper, section 6.3).
+            Where the branches are summed, rates at output stride 8, where V1 and V2 state them: (12,) and
+            (6, 12, 18, 24).
         aspp_separable: depthwise separable 3x3 branches (Chen et al. 2018, section 3.1) instead of dense ones.
         image_pooling: the global average branch (ParseNet's, taken over by Chen et al. 2017, section 3.3).
         decoder: V3+'s decoder (Chen et al. 2018); without it the logits are resized straight up (V3).
@@ -162,6 +205,18 @@ class NetworkSpec:
         decoder_separable: depthwise separable convolutions in the decoder.
         skip_channels: channels of the 1x1 projection of the stride-4 features (48: Chen et al. 2018, table 1).
         num_classes: channels of the logits; 1 means person against background with a sigmoid.
+        padding: of strided convolutions and pooling.
+        head_rectifier: of ASPP and decoder. The backbone has that of its paper: ReLU6 for MobileNetV2, else ReLU.
+        multi_grid: unit rates of the last block's three units, times the block's own rate: (1, 2, 4) gives 2, 4, 8 at
+            output stride 16 (Chen et al. 2017, section 3.2.1). ResNet and Xception only. Empty: plain atrous
+            convolution; the unit that lost its stride keeps the rate of what comes before it.
+        aspp_fusion: how the branches come together.
+        aspp_hidden: summed branches have a 1x1 convolution (VGG's fc7) between their 3x3 (fc6), both of
+            ``aspp_channels``, and the class scores (V1, and V2 figure 7b); without it the 3x3 gives the scores itself
+            (V2's ResNet-101).
+        aspp_refine: a dense 3x3 behind the projection, in place of a decoder (torchvision's DeepLabV3).
+        input_scales: the network runs at each of these scales of its input with the same weights, and takes the
+            largest score at each position (V2, section 4.1: 0.5, 0.75, 1; at both training and test time).
     """
 
     backbone: Backbone = Backbone.MOBILENET_V2
@@ -177,6 +232,13 @@ class NetworkSpec:
     decoder_separable: bool = True
     skip_channels: int = 48
     num_classes: int = 1
+    padding: Padding = Padding.SYMMETRIC
+    head_rectifier: Rectifier = Rectifier.RELU6
+    multi_grid: tuple[int, ...] = ()
+    aspp_fusion: Fusion = Fusion.CONCATENATED
+    aspp_hidden: bool = False
+    aspp_refine: bool = False
+    input_scales: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
         if self.output_stride not in (8, 16, 32):
@@ -188,6 +250,64 @@ class NetworkSpec:
                 raise SpecError(f"{name} is {getattr(self, name)}: it must be at least 1")
         if any(rate < 1 for rate in self.atrous_rates):
             raise SpecError(f"atrous rates {self.atrous_rates} must be at least 1")
+        if not self.input_scales or any(scale <= 0 for scale in self.input_scales):
+            raise SpecError(f"input scales {self.input_scales} must be positive, and at least one: try 0.5, 0.75 and 1")
+        self._check_backbone()
+        self._check_head()
+
+    def _check_backbone(self) -> None:
+        if self.backbone is not Backbone.MOBILENET_V2 and (self.width_multiplier, self.channel_divisor) != (1.0, 8):
+            raise SpecError(
+                f"{self.backbone} has no width multiplier or channel divisor: leave them at 1 and 8, or choose "
+                f"{Backbone.MOBILENET_V2}"
+            )
+        if not self.multi_grid:
+            return
+        if self.backbone not in _WITH_MULTI_GRID:
+            raise SpecError(f"{self.backbone} has no multi-grid: it belongs to {', '.join(_WITH_MULTI_GRID)}")
+        if len(self.multi_grid) != 3 or min(self.multi_grid) < 1:
+            raise SpecError(f"multi_grid {self.multi_grid} must be three rates of at least 1, such as (1, 2, 4)")
+
+    def _check_head(self) -> None:
+        if self.aspp_fusion is Fusion.SUMMED:
+            if not self.atrous_rates:
+                raise SpecError("summed branches need atrous rates: 12 for V1, 6, 12, 18 and 24 for V2")
+            excluded = ("decoder", "image_pooling", "aspp_separable", "aspp_refine")
+            if wrong := [name for name in excluded if getattr(self, name)]:
+                raise SpecError(
+                    f"{' and '.join(wrong)} cannot go with summed branches, which give class scores: switch off, or "
+                    f"choose {Fusion.CONCATENATED} branches"
+                )
+        elif self.aspp_hidden:
+            raise SpecError(f"aspp_hidden belongs to {Fusion.SUMMED} branches: concatenated ones have a projection")
+        if self.aspp_refine and self.decoder:
+            raise SpecError("aspp_refine stands in place of a decoder: choose one of them")
+
+
+_WITH_MULTI_GRID = (
+    Backbone.RESNET_50,
+    Backbone.RESNET_101,
+    Backbone.XCEPTION_41,
+    Backbone.XCEPTION_65,
+    Backbone.XCEPTION_71,
+)
+
+
+def _integers(values: Iterable[Any]) -> tuple[int, ...]:
+    return tuple(int(value) for value in values)
+
+
+def _floats(values: Iterable[Any]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+_ADDED_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
+    "padding": Padding,
+    "head_rectifier": Rectifier,
+    "multi_grid": _integers,
+    "aspp_fusion": Fusion,
+    "input_scales": _floats,
+}
 
 
 @dataclass(frozen=True)
@@ -228,7 +348,11 @@ class ModelSpec:
         try:
             network = dict(values["network"])
             network["backbone"] = Backbone(network["backbone"])
-            network["atrous_rates"] = tuple(int(rate) for rate in network["atrous_rates"])
+            network["atrous_rates"] = _integers(network["atrous_rates"])
+            # Files from before these settings do not have them: what they say is then what there was.
+            for name, read in _ADDED_SETTINGS.items():
+                if name in network:
+                    network[name] = read(network[name])
             return ModelSpec(
                 network=NetworkSpec(**network),
                 height=int(values["height"]),

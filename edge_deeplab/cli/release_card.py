@@ -10,7 +10,7 @@ from edge_deeplab.errors import ModelFileError
 from edge_deeplab.evaluation.parity import ParityReport
 from edge_deeplab.evaluation.scores import Scores
 from edge_deeplab.files import sha256
-from edge_deeplab.spec import ModelSpec
+from edge_deeplab.spec import Backbone, Fusion, ModelSpec, NetworkSpec
 from edge_deeplab.weights.card import Card, Score, load_card
 
 _UNKNOWN = "Not stated."
@@ -73,11 +73,18 @@ def completed(card: Card, report: ParityReport, folder: Path) -> Card:
 
 def _summary(spec: ModelSpec) -> str:
     network = spec.network
-    name = f"DeepLabV3{'+' if network.decoder else ''}"
+    width = f" {network.width_multiplier:g}" if network.backbone is Backbone.MOBILENET_V2 else ""
     return (
-        f"{name} with {network.backbone} {network.width_multiplier:g}, output stride {network.output_stride}, "
+        f"{_version(network)} with {network.backbone}{width}, output stride {network.output_stride}, "
         f"{spec.height}x{spec.width} pixels, classes: {', '.join(spec.classes)}."
     )
+
+
+def _version(network: NetworkSpec) -> str:
+    """V1's large field of view is one summed branch, V2's pyramid several; V3+ has a decoder."""
+    if network.aspp_fusion is Fusion.SUMMED:
+        return "DeepLabV1" if len(network.atrous_rates) == 1 else "DeepLabV2"
+    return "DeepLabV3+" if network.decoder else "DeepLabV3"
 
 
 def _scores(report: ParityReport) -> tuple[Score, ...]:

@@ -11,6 +11,7 @@ from edge_deeplab.cli.model_path import CHECKPOINT
 from edge_deeplab.cli.options import given, refuse_options
 from edge_deeplab.cli.recipe_training import train_recipe
 from edge_deeplab.cli.teacher_options import VIEW_OPTIONS, teacher_view_options
+from edge_deeplab.spec import Backbone
 
 if TYPE_CHECKING:
     from edge_deeplab.data.sample import SegmentationDataset
@@ -30,8 +31,8 @@ _WITH_RECIPE = (
 )
 _ONLY_WITH_RECIPE = ("stop_after", "other_data")
 _OF_THE_NETWORK = (
-    *("init", "init_range", "input_size", "width", "channel_divisor", "output_stride", "head_channels"),
-    "freeze_epochs",
+    *("init", "init_range", "input_size", "backbone", "width", "channel_divisor", "output_stride"),
+    *("head_channels", "freeze_epochs"),
 )
 
 
@@ -56,7 +57,7 @@ _OF_THE_NETWORK = (
     metavar="none|imagenet|FILE",
     default="none",
     show_default=True,
-    help="Backbone: random; torchvision's (download); a .npz of Keras; the .tflite of a MobileNetV2 or DeepLab.",
+    help="First weights of the backbone: random; torchvision's (download); .npz of Keras; .tflite of a DeepLab.",
 )
 @click.option(
     "--init-range",
@@ -66,6 +67,12 @@ _OF_THE_NETWORK = (
     help="What a .tflite of --init takes for black and white: 0 1, -1 1 or 0 255; from the file, where it says so.",
 )
 @click.option("--input-size", default=256, show_default=True, help="Height and width of the network's input.")
+@click.option(
+    "--backbone",
+    type=click.Choice([str(backbone) for backbone in Backbone]),
+    default=str(Backbone.MOBILENET_V2),
+    show_default=True,
+)
 @click.option("--width", default=1.0, show_default=True, help="MobileNetV2's width multiplier.")
 @click.option(
     "--channel-divisor",
@@ -122,6 +129,7 @@ def command(
     init: str,
     init_range: tuple[float, float] | None,
     input_size: int,
+    backbone: str,
     width: float,
     channel_divisor: int,
     output_stride: int,
@@ -235,6 +243,7 @@ def command(
     train_data, val_data = open_splits(data, train_split, val_split, names, skip_bad=skip_bad)
     spec = ModelSpec(
         network=NetworkSpec(
+            backbone=Backbone(backbone),
             width_multiplier=width,
             channel_divisor=channel_divisor,
             output_stride=output_stride,

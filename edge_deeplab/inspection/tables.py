@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.table import Table
@@ -14,6 +14,9 @@ from edge_deeplab.inspection.graph import Arithmetic, Shape
 from edge_deeplab.inspection.summary import Execution, ModelSummary, OperatorRow, Port, QuantizedTensor, Sidecar
 from edge_deeplab.inspection.verdict import Kind
 from edge_deeplab.terminal import megabytes, number_columns, plain_table
+
+if TYPE_CHECKING:
+    from edge_deeplab.inspection.cost import CostRow  # PyTorch is behind it
 
 _HASH = 12  # digits that tell files apart
 _COLOURS = {Kind.INTEGER: "green", Kind.MIXED: "red", Kind.HYBRID: "yellow"}
@@ -43,6 +46,16 @@ def summary_tables(summary: ModelSummary, *, quantization: bool) -> Group:
         computed = [tensor for tensor in summary.quantized if not tensor.constant]
         parts += [_activations(computed), _weights(constants)] if summary.quantized else [Text("Nothing is quantized.")]
     return Group(*parts)
+
+
+def cost_table(rows: Sequence[CostRow]) -> Table:
+    """Billions of multiply-adds, a row for each way to run the network."""
+    table = plain_table("Billions of multiply-adds", "images")
+    number_columns(table, "size", "output stride", "convolutions", "as the papers count")
+    for row in rows:
+        counts = (f"{count / 1e9:.2f}" for count in (row.multiply_adds, row.papers))
+        table.add_row(row.images, f"{row.height}x{row.width}", str(row.output_stride), *counts)
+    return table
 
 
 def _facts(summary: ModelSummary) -> Table:

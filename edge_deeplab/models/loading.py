@@ -30,8 +30,24 @@ def load_network(path: Path) -> tuple[DeepLab, Checkpoint]:
     """
     checkpoint = load_checkpoint(path)
     network = build_network(checkpoint.spec.network)
-    wanted = network.state_dict()
     given = {name: torch.from_numpy(value.copy()) for name, value in checkpoint.weights.items()}
+    if problems := differences(network.state_dict(), given):
+        raise CheckpointError(
+            f"{path} is a checkpoint of another architecture than its header says: {problems}. "
+            "Use the file that training wrote"
+        )
+    network.load_state_dict(given)
+    return network.eval(), checkpoint
+
+
+def save_state(path: Path, spec: ModelSpec, state: Mapping[str, Tensor], *, notes: Mapping[str, Any]) -> None:
+    """Write a network's state dict as a checkpoint. Raises: as :func:`edge_deeplab.checkpoint.save_checkpoint`."""
+    weights = {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
+    save_checkpoint(path, spec, weights, notes=notes)
+
+
+def differences(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """What keeps a state dict from being loaded: keys that are missing, extra, or of another shape; empty: nothing."""
     problems = [
         _list("missing", [name for name in wanted if name not in given]),
         _list("extra", [name for name in given if name not in wanted]),
@@ -44,19 +60,7 @@ def load_network(path: Path) -> tuple[DeepLab, Checkpoint]:
             ],
         ),
     ]
-    if any(problems):
-        raise CheckpointError(
-            f"{path} is a checkpoint of another architecture than its header says: "
-            f"{'; '.join(filter(None, problems))}. Use the file that training wrote"
-        )
-    network.load_state_dict(given)
-    return network.eval(), checkpoint
-
-
-def save_state(path: Path, spec: ModelSpec, state: Mapping[str, Tensor], *, notes: Mapping[str, Any]) -> None:
-    """Write a network's state dict as a checkpoint. Raises: as :func:`edge_deeplab.checkpoint.save_checkpoint`."""
-    weights = {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
-    save_checkpoint(path, spec, weights, notes=notes)
+    return "; ".join(filter(None, problems))
 
 
 def _list(kind: str, names: list[str]) -> str:

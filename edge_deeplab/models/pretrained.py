@@ -1,4 +1,4 @@
-"""Published weights for the MobileNetV2 backbone, with their input normalization folded in.
+"""Published weights for a backbone, with their input normalization folded in.
 
 The network takes RGB in [0, 1]; the weights were trained on normalized input. The normalization is
 linear, so it goes into the stem convolution and its BatchNorm, and nobody can forget it later. (Only
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_deeplab.errors import CheckpointError
-from edge_deeplab.models.backbones.mobilenet_v2 import MobileNetV2
+from edge_deeplab.models.backbones.backbone import DenseFeatures
 from edge_deeplab.models.layers import ConvBNAct
 
 # torchvision's preprocessing: (x - mean) / deviation for x in [0, 1].
@@ -58,7 +58,7 @@ class FoldedWeights:
     end: str = ""
 
 
-def load_folded(backbone: MobileNetV2, weights: FoldedWeights, images: Tensor) -> None:
+def load_folded(backbone: DenseFeatures, weights: FoldedWeights, images: Tensor) -> None:
     """Start a backbone from weights with BatchNorm folded in, and give it living BatchNorms back.
 
     Each BatchNorm gets the mean and variance that its convolution shows on ``images``, and the scale and shift that
@@ -101,7 +101,7 @@ def _statistics_hook(bn: nn.BatchNorm2d, bias: Tensor) -> Callable[[nn.Module, t
     return hook
 
 
-def load_torchvision(backbone: MobileNetV2, state: dict[str, Tensor]) -> None:
+def load_torchvision(backbone: DenseFeatures, state: dict[str, Tensor]) -> None:
     """Start a width-1.0 backbone from the state dict of ``torchvision.models.mobilenet_v2``.
 
     Args:
@@ -122,16 +122,29 @@ def load_torchvision(backbone: MobileNetV2, state: dict[str, Tensor]) -> None:
     )
     targets = _conv_layers(backbone)
     layers = _matching(weights, targets)
-    layers[0] = _normalized_input(layers[0], weights.mean, weights.deviation)
     for layer, norm, target in zip(layers, norms, targets, strict=False):
         target.conv.weight.data.copy_(layer.weight)
         for key in ("weight", "bias", "running_mean", "running_var"):
             getattr(target.bn, key).data.copy_(state[f"{norm}.{key}"])
-        # The constant that the normalization adds to the stem's output: the mean that BatchNorm takes off moves along.
-        target.bn.running_mean.data.sub_(layer.bias)  # type: ignore[union-attr]
+    fold_normalization(backbone)
 
 
-def _conv_layers(backbone: MobileNetV2) -> list[ConvBNAct]:
+@torch.no_grad()
+def fold_normalization(backbone: DenseFeatures) -> None:
+    """Let a backbone that takes torchvision's normalized RGB take RGB in [0, 1], in place.
+
+    The same function but for a border, where zero padding then stands for black instead of mid-grey.
+    """
+    conv, bn = backbone.stem.conv, backbone.stem.bn
+    plain = FoldedLayer("stem", conv.weight, torch.zeros(conv.out_channels))
+    stem = _normalized_input(plain, _TORCHVISION_MEAN, _TORCHVISION_DEVIATION)
+    conv.weight.copy_(stem.weight)
+    assert bn.running_mean is not None
+    # The constant that the normalization adds to the stem's output: the mean that BatchNorm takes off moves along.
+    bn.running_mean.sub_(stem.bias)
+
+
+def _conv_layers(backbone: DenseFeatures) -> list[ConvBNAct]:
     return [module for module in backbone.modules() if isinstance(module, ConvBNAct)]
 
 

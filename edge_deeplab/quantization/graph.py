@@ -9,6 +9,7 @@ sides.
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -20,7 +21,7 @@ from torch.nn import functional
 
 from edge_deeplab.errors import ConversionError, RangesError
 from edge_deeplab.models.deeplab import DeepLab, Deployed
-from edge_deeplab.models.layers import ConvBNAct
+from edge_deeplab.models.layers import ConvBNAct, SamePadding
 from edge_deeplab.quantization.affine import PIXELS, PROBABILITY, Affine
 from edge_deeplab.quantization.fold import fold_batchnorm
 from edge_deeplab.quantization.ranges import QuantRanges
@@ -28,18 +29,21 @@ from edge_deeplab.quantization.ranges import QuantRanges
 INPUT, LOGITS, OUTPUT = "input", "logits", "probability"
 """Names of the three points that every network has."""
 
+_NAMED = 3  # how many layers a message names before it counts the rest
+
 
 class Kind(Enum):
     """What an operator does to the range of its input."""
 
     INPUT = auto()
     CONVOLUTION = auto()
-    RECTIFIER = auto()  # ReLU, ReLU6: fused into the operator before it
+    RECTIFIER = auto()  # ReLU, ReLU6: fused into the operator before it, or, where that is read by others, like COPY
     ADD = auto()
     MEAN = auto()
     COPY = auto()  # moves, repeats or averages neighbouring values: range in = range out
     ALIAS = auto()  # the same tensor
     PROBABILITY = auto()
+    FLOAT = auto()  # has no int8 form here: hard-swish and gates split the integer graph into many partitions
     SHAPE = auto()  # no tensor at all
 
 
@@ -47,14 +51,21 @@ _MODULES: dict[type[nn.Module], Kind] = {
     nn.Conv2d: Kind.CONVOLUTION,
     nn.ReLU: Kind.RECTIFIER,
     nn.ReLU6: Kind.RECTIFIER,
+    nn.MaxPool2d: Kind.COPY,
+    nn.ZeroPad2d: Kind.COPY,
+    SamePadding: Kind.COPY,
     nn.Identity: Kind.ALIAS,
     nn.Dropout: Kind.ALIAS,
+    nn.Hardswish: Kind.FLOAT,
+    nn.Hardsigmoid: Kind.FLOAT,
 }
 _FUNCTIONS: dict[Callable[..., Any], Kind] = {
     operator.add: Kind.ADD,
+    operator.mul: Kind.FLOAT,
     torch.cat: Kind.COPY,
     functional.interpolate: Kind.COPY,
     functional.pad: Kind.COPY,
+    torch.maximum: Kind.COPY,
     torch.sigmoid: Kind.PROBABILITY,
     torch.softmax: Kind.PROBABILITY,
     getattr: Kind.SHAPE,
@@ -63,9 +74,11 @@ _FUNCTIONS: dict[Callable[..., Any], Kind] = {
 _METHODS = {"mean": Kind.MEAN}
 _WORDS = {
     operator.add: "add",
+    operator.mul: "mul",
     torch.cat: "concat",
     functional.interpolate: "resize",
     functional.pad: "pad",
+    torch.maximum: "maximum",
     torch.sigmoid: "sigmoid",
     torch.softmax: "softmax",
     "mean": "mean",
@@ -112,11 +125,19 @@ class Convolution:
 
 @dataclass(frozen=True)
 class QuantizationGraph:
-    """A BatchNorm-folded network with its activation inside, its points and its convolutions, in order of execution."""
+    """A BatchNorm-folded network with its activation inside, its points and its convolutions, in order of execution.
+
+    Attributes:
+        module: the traced network.
+        points: every tensor that a kernel writes.
+        convolutions: the layers.
+        float_only: what has no int8 form here: points, and layers that run several times.
+    """
 
     module: fx.GraphModule
     points: tuple[ActivationPoint, ...]
     convolutions: tuple[Convolution, ...]
+    float_only: tuple[str, ...] = ()
 
     def groups(self) -> dict[str, tuple[ActivationPoint, ...]]:
         """Group name to the points that share one range."""
@@ -139,13 +160,29 @@ class QuantizationGraph:
         (path,) = (str(traced.target) for traced in self.module.graph.nodes if traced.name == node)
         return self.module.get_submodule(path)
 
+    def require_integers(self) -> None:
+        """Check that every operator has an int8 form.
+
+        Raises:
+            ConversionError: some have not: the message names them.
+        """
+        if self.float_only:
+            names, rest = ", ".join(self.float_only[:_NAMED]), len(self.float_only) - _NAMED
+            more = f" and {rest} more" if rest > 0 else ""
+            raise ConversionError(
+                f"{names}{more} cannot be computed in int8 here (hard-swish, gates and "
+                "layers that run at several scales): convert to a float target, or choose another network"
+            )
+
     def require(self, ranges: QuantRanges) -> None:
         """Check that ranges fit this network.
 
         Raises:
+            ConversionError: as :meth:`require_integers`.
             RangesError: a point or a weight is missing or unknown, a fixed point or a shared range differs, or a weight
                 has another number of channels.
         """
+        self.require_integers()
         for point in self.points:
             affine = ranges.activation(point.name).affine
             if point.fixed is not None and affine != point.fixed:
@@ -181,9 +218,17 @@ def quantization_graph(network: DeepLab, num_classes: int) -> QuantizationGraph:
     Raises:
         ConversionError: an operator that has no rule here.
     """
-    module = fx.symbolic_trace(Deployed(fold_batchnorm(network), num_classes).eval())
+    deployed = Deployed(fold_batchnorm(network), num_classes).eval()
+    module = fx.GraphModule(deployed, _Tracer().trace(deployed))
     walk = _Walk(module)
-    return QuantizationGraph(module, tuple(walk.points()), tuple(walk.convolutions()))
+    return QuantizationGraph(module, tuple(walk.points()), tuple(walk.convolutions()), tuple(walk.float_only()))
+
+
+class _Tracer(fx.Tracer):
+    """Traces into everything but PyTorch's layers and those whose arithmetic depends on the input's size."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, SamePadding) or super().is_leaf_module(m, module_qualified_name)
 
 
 class _Walk:
@@ -227,6 +272,11 @@ class _Walk:
                 fixed=fixed.get(root),
             )
 
+    def float_only(self) -> Iterator[str]:
+        yield from (self._names[node] for node in self._written if self._kinds[node] is Kind.FLOAT)
+        runs = Counter(layer.name for layer in self.convolutions())
+        yield from (name for name, count in runs.items() if count > 1)
+
     def convolutions(self) -> Iterator[Convolution]:
         for node in self._nodes:
             if self._kinds[node] is Kind.CONVOLUTION:
@@ -256,12 +306,16 @@ class _Walk:
         return kind
 
     def _fuse(self, rectifier: fx.Node) -> None:
-        """Give the tensor of the operator before a rectifier to the rectifier, as the integer kernel writes it."""
+        """Give the tensor of the operator before a rectifier to the rectifier, as the integer kernel writes it; unless
+        others read that tensor as it was, as Xception's shortcuts do.
+        """
         before = self._tensor[_inputs(rectifier)[0]]
         chain = [node for node, tensor in self._tensor.items() if tensor is before]
         readers = {user for node in chain for user in node.users} - set(chain) - {rectifier}
         if self._kinds[before] not in (Kind.CONVOLUTION, Kind.ADD) or readers:
-            raise ConversionError(f"the rectifier {rectifier.name} cannot be fused into {before.name}")
+            # It stands alone: its kernel compares with the zero point, and the scale stays.
+            self._kinds[rectifier] = Kind.COPY
+            return
         for node in chain:
             self._tensor[node] = rectifier
 
@@ -278,12 +332,15 @@ class _Walk:
         self._parent[second] = first
 
     def _layer_name(self, node: fx.Node) -> str:
-        """The path of the layer, without the wrapper's name and without the place inside a ConvBNAct."""
+        """The path of the layer, without the wrapper's name; a convolution and what is fused into it have that of their
+        ConvBNAct.
+        """
         path = str(node.target)
         parent = path.rpartition(".")[0]
         scopes = node.meta.get("nn_module_stack", {})
         kinds = {str(name): scope[1] for name, scope in scopes.items()}
-        return (parent if kinds.get(parent) is ConvBNAct else path).removeprefix("network.")
+        whole = kinds.get(parent) is ConvBNAct and self._kinds[node] in (Kind.CONVOLUTION, Kind.RECTIFIER)
+        return (parent if whole else path).removeprefix("network.")
 
     def _name_all(self) -> dict[fx.Node, str]:
         names: dict[fx.Node, str] = {}

@@ -71,3 +71,26 @@ def test_brackets_in_names_are_no_markup(edge_deeplab: Run, tmp_path: Path, smal
     path = tmp_path / "small.onnx"
     path.write_bytes(proto.SerializeToString())
     assert "[red]image[/red]" in edge_deeplab("inspect", path).stdout
+
+
+def test_the_cost_of_the_network_is_told(edge_deeplab: Run, small_checkpoint: Path) -> None:
+    found = json.loads(edge_deeplab("inspect", small_checkpoint, "--cost", "--json").stdout)
+    rows = found["cost"]
+    assert rows[0]["multiply_adds"] == found["multiply_adds"]
+    assert (rows[0]["height"], rows[0]["width"]) == (96, 96)
+    assert [row["output_stride"] for row in rows[1:4]] == [8, 16, 32]
+    assert rows[1]["multiply_adds"] > rows[2]["multiply_adds"] > rows[3]["multiply_adds"]
+    assert rows[2]["papers"] > rows[2]["multiply_adds"]
+    assert [row["images"] for row in rows[4:]] == ["6 scales", "6 scales, 2 flips"]
+    assert rows[5]["multiply_adds"] == 2 * rows[4]["multiply_adds"] > 2 * 8 * rows[2]["multiply_adds"]
+
+
+def test_the_cost_of_a_file_without_its_sidecar_is_not_known(
+    edge_deeplab: Run, small_onnx: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "small.onnx"
+    path.write_bytes(small_onnx)
+    done = edge_deeplab("inspect", path, "--cost")
+    assert done.returncode == 1
+    assert "has no sidecar that says which network it is" in done.stderr
+    assert "Traceback" not in done.stderr

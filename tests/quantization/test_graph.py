@@ -10,12 +10,15 @@ from torch import Tensor, nn
 
 from edge_deeplab.errors import ConversionError, RangesError
 from edge_deeplab.models.deeplab import Deployed, build_network
+from edge_deeplab.models.family import DEEPLAB_V1, DEEPLAB_V2
+from edge_deeplab.models.layers import ConvBNAct
 from edge_deeplab.quantization.affine import PIXELS, PROBABILITY
 from edge_deeplab.quantization.graph import QuantizationGraph, quantization_graph
 from edge_deeplab.quantization.ranges import ActivationRange, QuantRanges, WeightRange, activation_range
-from edge_deeplab.spec import NetworkSpec
+from edge_deeplab.spec import Backbone, NetworkSpec, Padding, Rectifier
 
 SMALL = NetworkSpec(width_multiplier=0.35, aspp_channels=16, decoder_channels=16, skip_channels=8)
+NARROW: dict[str, int] = {"aspp_channels": 8, "decoder_channels": 8, "skip_channels": 8}
 
 
 def graph_of(spec: NetworkSpec) -> QuantizationGraph:
@@ -109,10 +112,10 @@ def test_the_traced_network_computes_what_the_network_does() -> None:
     assert torch.allclose(expected, actual, atol=1e-5)
 
 
-class _Swish(nn.Module):
+class _Tanh(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.act = nn.Hardswish()
+        self.act = nn.Tanh()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(x)
@@ -132,9 +135,57 @@ class _ReluOfShared(nn.Module):
 
 def test_an_operator_without_a_rule_is_refused() -> None:
     with pytest.raises(ConversionError, match="act"):
-        quantization_graph(_Swish(), 1)  # type: ignore[arg-type]
-    with pytest.raises(ConversionError, match="cannot be fused"):
-        quantization_graph(_ReluOfShared(), 1)  # type: ignore[arg-type]
+        quantization_graph(_Tanh(), 1)  # type: ignore[arg-type]
+
+
+def test_a_rectifier_that_is_not_alone_in_reading_has_a_point_of_its_own() -> None:
+    points = {point.name: point for point in quantization_graph(_ReluOfShared(), 1).points}  # type: ignore[arg-type]
+    assert points["conv"].node == "network_conv"
+    assert (points["act"].node, points["act"].group, points["act"].copied) == ("network_act", "conv", True)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        NetworkSpec(backbone=Backbone.RESNET_50, padding=Padding.SAME, multi_grid=(1, 2, 4), **NARROW),
+        NetworkSpec(backbone=Backbone.XCEPTION_41, **NARROW),
+        dataclasses.replace(SMALL, padding=Padding.SAME, head_rectifier=Rectifier.RELU),
+        dataclasses.replace(DEEPLAB_V1, aspp_channels=4, num_classes=2),
+        dataclasses.replace(DEEPLAB_V2, backbone=Backbone.MOBILENET_V2, width_multiplier=0.35, num_classes=2),
+    ],
+    ids=["v3+ resnet", "v3+ xception", "v3+ same", "v1", "v2"],
+)
+def test_every_member_but_one_has_a_graph_that_computes_the_same(spec: NetworkSpec) -> None:
+    torch.manual_seed(0)
+    network = build_network(spec)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0  # statistics of the batch below: a fresh network's features do not vanish
+    network.train()(torch.rand(2, 3, 64, 64))
+    network.eval()
+    image = torch.rand(1, 3, 64, 64)
+    graph = quantization_graph(network, spec.num_classes)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            graph.module(image), Deployed(network, spec.num_classes)(image), rtol=1e-3, atol=1e-4
+        )
+    layers = {name for name, module in network.named_modules() if isinstance(module, ConvBNAct)}
+    assert layers <= {convolution.name for convolution in graph.convolutions}
+    convolutions = sum(isinstance(module, nn.Conv2d) for module in network.modules())
+    assert len(graph.convolutions) == convolutions * len(spec.input_scales)
+
+
+def test_what_has_no_int8_form_is_named() -> None:
+    network = build_network(NetworkSpec(backbone=Backbone.MOBILENET_V3_LARGE, **NARROW))
+    graph = quantization_graph(network, 1)
+    with pytest.raises(ConversionError, match=r"backbone\.stem\.act, .* more cannot be computed in int8"):
+        graph.require_integers()
+    with pytest.raises(ConversionError, match="cannot be computed in int8"):
+        graph.require(ranges_for(graph))
+    several = dataclasses.replace(SMALL, input_scales=(0.5, 1.0))
+    with pytest.raises(ConversionError, match="layers that run at several scales"):
+        graph_of(several).require_integers()
+    graph_of(SMALL).require_integers()
 
 
 def ranges_for(graph: QuantizationGraph) -> QuantRanges:

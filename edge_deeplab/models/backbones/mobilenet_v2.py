@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride
 from edge_deeplab.models.layers import ConvBNAct
+from edge_deeplab.spec import Padding
 
 # Table 2 of the paper: expansion t, channels c, repeats n, stride s of each bottleneck sequence.
 _SEQUENCES = (
@@ -26,12 +28,14 @@ class InvertedResidual(nn.Module):
     The input is added where the shape allows it.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, expansion: int, stride: int, dilation: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, *, expansion: int, stride: int, dilation: int, padding: Padding
+    ) -> None:
         super().__init__()
         hidden = in_channels * expansion
         self.expand = ConvBNAct(in_channels, hidden, 1) if expansion != 1 else None
-        self.depthwise = ConvBNAct(hidden, hidden, 3, stride=stride, dilation=dilation, groups=hidden)
-        self.project = ConvBNAct(hidden, out_channels, 1, activation=False)
+        self.depthwise = ConvBNAct(hidden, hidden, 3, stride=stride, dilation=dilation, groups=hidden, padding=padding)
+        self.project = ConvBNAct(hidden, out_channels, 1, activation=nn.Identity)
         self.residual = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H / stride, W / stride)
@@ -40,40 +44,48 @@ class InvertedResidual(nn.Module):
         return x + y if self.residual else y
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(DenseFeatures):
     """The layers of MobileNetV2 up to the last bottleneck, with atrous convolution in place of the last strides.
 
     Attributes:
         low_level_channels: channels of the stride-4 features, for the decoder.
         channels: channels of the last features.
-        output_stride: input size over the size of the last features.
     """
 
-    def __init__(self, *, width_multiplier: float = 1.0, channel_divisor: int = 8, output_stride: int = 16) -> None:
+    def __init__(
+        self,
+        *,
+        width_multiplier: float = 1.0,
+        channel_divisor: int = 8,
+        output_stride: int = 16,
+        padding: Padding = Padding.SYMMETRIC,
+    ) -> None:
         super().__init__()
         channels = _round_channels(_STEM_CHANNELS * width_multiplier, channel_divisor)
-        self.stem = ConvBNAct(3, channels, 3, stride=2)
+        self.stem = ConvBNAct(3, channels, 3, stride=2, padding=padding)
         blocks: list[nn.Module] = []
-        stride, dilation = 2, 1
+        track = Stride(2, output_stride)
         for expansion, base, repeats, first_stride in _SEQUENCES:
             out_channels = _round_channels(base * width_multiplier, channel_divisor)
             for index in range(repeats):
-                step = first_stride if index == 0 else 1
-                block_dilation = dilation
-                if step == 2 and stride == output_stride:
-                    # The stride is taken out, and every later convolution looks through holes of its size
-                    # (Chen et al. 2017, section 3.1). The block itself keeps the rate of what comes before it.
-                    step, dilation = 1, dilation * 2
-                stride *= step
+                # A block that loses its stride keeps the rate of what comes before it.
+                rate = track.rate
+                step = track.take(first_stride if index == 0 else 1)
                 blocks.append(
-                    InvertedResidual(channels, out_channels, expansion=expansion, stride=step, dilation=block_dilation)
+                    InvertedResidual(
+                        channels,
+                        out_channels,
+                        expansion=expansion,
+                        stride=step,
+                        dilation=rate,
+                        padding=padding,
+                    )
                 )
                 channels = out_channels
-            if stride == _LOW_LEVEL_STRIDE:
+            if track.reached == _LOW_LEVEL_STRIDE:
                 self.low_level_channels, self._low_level_index = channels, len(blocks)
         self.blocks = nn.ModuleList(blocks)
         self.channels = channels
-        self.output_stride = stride
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) -> features at stride 4 and at the output stride."""
