@@ -23,6 +23,13 @@ class Backbone(StrEnum):
     MOBILENET_V2 = "mobilenet_v2"
 
 
+class Rectifier(StrEnum):
+    """The activation behind a convolution: max(x, 0), or min(max(x, 0), 6)."""
+
+    RELU = "relu"
+    RELU6 = "relu6"
+
+
 class Format(StrEnum):
     """The file format of an artifact."""
 
@@ -162,6 +169,7 @@ class NetworkSpec:
         decoder_separable: depthwise separable convolutions in the decoder.
         skip_channels: channels of the 1x1 projection of the stride-4 features (48: Chen et al. 2018, table 1).
         num_classes: channels of the logits; 1 means person against background with a sigmoid.
+        head_rectifier: of ASPP and decoder. The backbone has that of its paper: ReLU6 for MobileNetV2.
     """
 
     backbone: Backbone = Backbone.MOBILENET_V2
@@ -177,6 +185,7 @@ class NetworkSpec:
     decoder_separable: bool = True
     skip_channels: int = 48
     num_classes: int = 1
+    head_rectifier: Rectifier = Rectifier.RELU6
 
     def __post_init__(self) -> None:
         if self.output_stride not in (8, 16, 32):
@@ -229,6 +238,8 @@ class ModelSpec:
             network = dict(values["network"])
             network["backbone"] = Backbone(network["backbone"])
             network["atrous_rates"] = tuple(int(rate) for rate in network["atrous_rates"])
+            if "head_rectifier" in network:  # files from before this setting do not have it
+                network["head_rectifier"] = Rectifier(network["head_rectifier"])
             return ModelSpec(
                 network=NetworkSpec(**network),
                 height=int(values["height"]),

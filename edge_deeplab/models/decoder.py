@@ -13,15 +13,28 @@ class Decoder(nn.Module):
     """Bring the ASPP's features up to stride 4, join them with the low-level ones, refine by two 3x3."""
 
     def __init__(
-        self, low_level_channels: int, in_channels: int, *, skip_channels: int, channels: int, separable: bool
+        self,
+        low_level_channels: int,
+        in_channels: int,
+        *,
+        skip_channels: int,
+        channels: int,
+        separable: bool,
+        activation: type[nn.Module],
     ) -> None:
         super().__init__()
-        self.skip = ConvBNAct(low_level_channels, skip_channels, 1)
+        self.skip = ConvBNAct(low_level_channels, skip_channels, 1, activation=activation)
         joined = in_channels + skip_channels
         self.refine = (
-            nn.Sequential(SeparableConv(joined, channels), SeparableConv(channels, channels))
+            nn.Sequential(
+                SeparableConv(joined, channels, activation=activation),
+                SeparableConv(channels, channels, activation=activation),
+            )
             if separable
-            else nn.Sequential(ConvBNAct(joined, channels, 3), ConvBNAct(channels, channels, 3))
+            else nn.Sequential(
+                ConvBNAct(joined, channels, 3, activation=activation),
+                ConvBNAct(channels, channels, 3, activation=activation),
+            )
         )
 
     def forward(self, low_level: Tensor, x: Tensor) -> Tensor:  # (N, low, H, W), (N, in, h, w) -> (N, channels, H, W)

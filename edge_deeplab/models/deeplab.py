@@ -9,7 +9,9 @@ from torch.nn import functional
 from edge_deeplab.models.aspp import ASPP
 from edge_deeplab.models.backbones.mobilenet_v2 import MobileNetV2
 from edge_deeplab.models.decoder import Decoder
-from edge_deeplab.spec import Backbone, NetworkSpec
+from edge_deeplab.spec import Backbone, NetworkSpec, Rectifier
+
+_RECTIFIERS: dict[Rectifier, type[nn.Module]] = {Rectifier.RELU: nn.ReLU, Rectifier.RELU6: nn.ReLU6}
 
 
 class DeepLab(nn.Module):
@@ -72,12 +74,14 @@ def build_network(spec: NetworkSpec) -> DeepLab:
             )
     # The rates are stated for output stride 16 and follow the resolution (Chen et al. 2017, section 3.3).
     rates = [max(1, rate * 16 // spec.output_stride) for rate in spec.atrous_rates]
+    activation = _RECTIFIERS[spec.head_rectifier]
     aspp = ASPP(
         backbone.channels,
         spec.aspp_channels,
         rates,
         separable=spec.aspp_separable,
         image_pooling=spec.image_pooling,
+        activation=activation,
     )
     decoder = None
     channels = spec.aspp_channels
@@ -88,6 +92,7 @@ def build_network(spec: NetworkSpec) -> DeepLab:
             skip_channels=spec.skip_channels,
             channels=spec.decoder_channels,
             separable=spec.decoder_separable,
+            activation=activation,
         )
         channels = spec.decoder_channels
     return DeepLab(backbone, aspp, decoder, nn.Conv2d(channels, spec.num_classes, 1))

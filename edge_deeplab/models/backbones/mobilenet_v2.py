@@ -31,7 +31,7 @@ class InvertedResidual(nn.Module):
         hidden = in_channels * expansion
         self.expand = ConvBNAct(in_channels, hidden, 1) if expansion != 1 else None
         self.depthwise = ConvBNAct(hidden, hidden, 3, stride=stride, dilation=dilation, groups=hidden)
-        self.project = ConvBNAct(hidden, out_channels, 1, activation=False)
+        self.project = ConvBNAct(hidden, out_channels, 1, activation=nn.Identity)
         self.residual = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, out, H / stride, W / stride)
