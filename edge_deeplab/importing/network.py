@@ -40,7 +40,7 @@ def network_spec(found: SourceDeepLab) -> NetworkSpec:
     rectifier = rectifiers.pop()
     if rectifiers or rectifier is None:
         raise ModelFileError(f"{found.source}: the layers of its head do not have one activation, ReLU or ReLU6")
-    width, divisor = _width(found)
+    width, divisor = width_of([layer.weight.shape for layer in found.backbone], found.source)
     spec = NetworkSpec(
         width_multiplier=width,
         channel_divisor=divisor,
@@ -90,16 +90,24 @@ def normalized_layers(network: DeepLab) -> list[ConvBNAct]:
     return [module for module in network.modules() if isinstance(module, ConvBNAct)]
 
 
-def _width(found: SourceDeepLab) -> tuple[float, int]:
-    """The width multiplier and the channel divisor that give the file's channels."""
-    shapes = [layer.weight.shape for layer in found.backbone]
+def width_of(shapes: Sequence[Sequence[int]], source: str) -> tuple[float, int]:
+    """The width multiplier and the channel divisor of a MobileNetV2.
+
+    Args:
+        shapes: of its convolutions' weights, (out, in / groups, rows, columns), in the order of execution.
+        source: the file, for the error message.
+
+    Raises:
+        ModelFileError: no published width gives these.
+    """
+    wanted = [tuple(shape) for shape in shapes]
     for width, divisor in product(_WIDTHS, _DIVISORS):
         with torch.device("meta"):
             backbone = MobileNetV2(width_multiplier=width, channel_divisor=divisor)
-        if shapes == [tuple(layer.conv.weight.shape) for layer in backbone.modules() if isinstance(layer, ConvBNAct)]:
+        if wanted == [tuple(layer.conv.weight.shape) for layer in backbone.modules() if isinstance(layer, ConvBNAct)]:
             return width, divisor
     raise ModelFileError(
-        f"{found.source}: the {len(shapes)} convolutions of its backbone are those of no MobileNetV2 of width "
+        f"{source}: the {len(wanted)} convolutions of its backbone are those of no MobileNetV2 of width "
         f"{', '.join(map(str, sorted(_WIDTHS)))}"
     )
 
