@@ -128,11 +128,21 @@ def _tflite(file: Path, init_range: tuple[float, float] | None, parity: bool) ->
 
     from edge_deeplab.data.bundled import bundled_images
     from edge_deeplab.image import resize_area
-    from edge_deeplab.importing.tflite_deeplab import build_folded, read_tflite_deeplab
+    from edge_deeplab.importing.tflite_deeplab import build_folded, fed, read_tflite_deeplab
     from edge_deeplab.runtime.foreign.adaptation import InputRange
 
     found = read_tflite_deeplab(file, None if init_range is None else InputRange.uniform(*init_range))
     photos = [image for _, image in bundled_images()[:_STATISTICS_IMAGES]]
     pixels = [torch.from_numpy(resize_area(photo, _STATISTICS_SIDE, _STATISTICS_SIDE)) for photo in photos]
     network = build_folded(found, torch.stack(pixels).permute(0, 3, 1, 2) / 255)
-    return _Imported(network, found.spec, found.height, found.width, "", {})
+    if not parity:
+        return _Imported(network, found.spec, found.height, found.width, "", {})
+
+    from converters.tflite_probe import tensor_values
+    from edge_deeplab.importing.parity import same_classes
+
+    photo = resize_area(photos[0], found.height, found.width)
+    logits = tensor_values(file.read_bytes(), fed(photo, found))[found.logits]
+    same = same_classes(network, photo, logits, str(file))
+    sentence = f"{same:.1%} of the pixels have the class that LiteRT gives them"
+    return _Imported(network, found.spec, found.height, found.width, sentence, {"same": same})

@@ -19,6 +19,7 @@ from edge_deeplab.models.deeplab import DeepLab
 # moved tap is beyond it by orders of magnitude.
 TOLERANCE = 1e-4
 _FEWEST = 0.98  # part of the pixels whose class must be the same in the end
+_FEWEST_QUANTIZED = 0.9  # likewise, where the file's activations are rounded to 256 steps and ours are not
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,7 @@ class ImportParity:
                 f"{source}: {self.worst.name} differs from the file's by {self.worst.greatest:.1e} of its greatest "
                 f"value, and {TOLERANCE:.0e} is allowed: this file cannot be imported"
             )
-        if not self.same_class >= _FEWEST:
-            raise ParityError(
-                f"{source}: only {self.same_class:.1%} of the pixels keep their class: this file cannot be imported"
-            )
+        _require_same_class(self.same_class, _FEWEST, source)
 
 
 def compared_tensors(found: SourceDeepLab) -> list[str]:
@@ -95,6 +93,36 @@ def compare_layers(network: DeepLab, found: SourceDeepLab, values: Mapping[str, 
         differences.append(_difference(found.classifier, network.classifier(read), given))
         ours = network.classifier(network.aspp(network.backbone(first)[1]))
     return ImportParity(tuple(differences), _same_class(ours, given))
+
+
+def same_classes(network: DeepLab, rgb: NDArray[np.uint8], logits: NDArray[np.generic], source: str) -> float:
+    """Compare the classes that a quantized file sees with ours, at the size of the logits.
+
+    Args:
+        network: the imported one.
+        rgb: the picture, uint8, of the network's size.
+        logits: what the file's runtime gives for it, (1, rows, columns, classes), as integers or real numbers.
+        source: the file, for the error message.
+
+    Returns:
+        Part of the pixels, without the outer ones, that both give to the same class.
+
+    Raises:
+        ParityError: it is less than nine in ten.
+    """
+    with torch.inference_mode():
+        image = torch.from_numpy(rgb.astype(np.float32) / 255).permute(2, 0, 1)[None]
+        ours = network.classifier(network.aspp(network.backbone(image)[1]))
+    part = _same_class(ours, _nchw(logits.astype(np.float32)))
+    _require_same_class(part, _FEWEST_QUANTIZED, source)
+    return part
+
+
+def _require_same_class(part: float, fewest: float, source: str) -> None:
+    if not part >= fewest:
+        raise ParityError(
+            f"{source}: only {part:.1%} of the pixels keep their class, and {fewest:.0%} must: it cannot be imported"
+        )
 
 
 def _first_difference(

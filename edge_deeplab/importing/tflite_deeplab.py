@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from edge_deeplab.errors import ModelFileError
@@ -42,6 +45,7 @@ class FoldedDeepLab:
         weights: its layers but the last, in the order of our network's modules.
         classifier: the 1x1 that gives the logits.
         logits: index of the tensor of the logits in the file.
+        dtype: of the file's input, as numpy calls it.
     """
 
     spec: NetworkSpec
@@ -50,6 +54,7 @@ class FoldedDeepLab:
     weights: FoldedWeights
     classifier: FoldedLayer
     logits: int
+    dtype: str
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,8 @@ def read_tflite_deeplab(path: Path, input_range: InputRange | None = None) -> Fo
     )
     weights = replace(backbone, layers=(*backbone.layers, pointwise, pooling, projection), end="")
     height, columns = graph.inputs[0].shape[1:3]
-    return FoldedDeepLab(spec, height, columns, weights, classifier, head.classifier.outputs[0].index)
+    logits, dtype = head.classifier.outputs[0].index, graph.inputs[0].type.lower()
+    return FoldedDeepLab(spec, height, columns, weights, classifier, logits, dtype)
 
 
 def build_folded(found: FoldedDeepLab, images: Tensor) -> DeepLab:
@@ -123,6 +129,18 @@ def build_folded(found: FoldedDeepLab, images: Tensor) -> DeepLab:
         classifier.weight.copy_(found.classifier.weight)
         classifier.bias.copy_(found.classifier.bias)
     return network.eval()
+
+
+def fed(rgb: NDArray[np.uint8], found: FoldedDeepLab) -> NDArray[Any]:
+    """A picture as the file takes it: HxWx3, of its element type. ``rgb`` has its size."""
+    match found.dtype:
+        case "uint8":
+            return rgb
+        case "int8":
+            return (rgb.astype(np.int16) - 128).astype(np.int8)
+        case _:
+            weights = found.weights
+            return ((rgb / 255 - np.array(weights.mean)) / np.array(weights.deviation)).astype(found.dtype)
 
 
 def _head(graph: TfliteGraph, backbone: int, name: str) -> _Head:

@@ -1,4 +1,4 @@
-"""Frozen graphs as research/deeplab exports them, written here field by field: no TensorFlow, no file from elsewhere."""
+"""Frozen graphs as research/deeplab exports them, written here field by field: no TensorFlow, nobody's file."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ _STEM = "MobilenetV2/Conv/Conv2D"
         (_replaced(_STEM, (b"\x01\x02\x02\x01", b"\x01\x02\x01\x01")), "has strides"),
         (_replaced(_STEM, (b"\x01\x02\x02\x01", b"\x01\x01\x01\x01")), "stride, rate and activation"),
         (_replaced("aspp0/Relu", (b"Relu", b"Tanh")), "do not have one activation"),
-        (_replaced("aspp0/BatchNorm/FusedBatchNormV3", (b"is_training\x12\x02\x28\x00", b"is_training\x12\x02\x28\x01")),
+        (_replaced("aspp0/BatchNorm/FusedBatchNormV3", (b"ing\x12\x02\x28\x00", b"ing\x12\x02\x28\x01")),
          "statistics from the picture"),
         (_replaced("concat", (b"ResizeBilinear", b"MobilenetV2/Co")), "there is no node"),
         (_without("logits/semantic/Conv2D", "logits/semantic/BiasAdd", "ArgMax"), "lacks logits/semantic"),
