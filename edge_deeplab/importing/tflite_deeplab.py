@@ -59,6 +59,7 @@ class FoldedDeepLab:
 
 @dataclass(frozen=True)
 class _Head:
+    backbone: int  # convolutions before it
     pointwise: Operator
     pooling: Operator
     projection: Operator
@@ -81,7 +82,8 @@ def read_tflite_deeplab(path: Path, input_range: InputRange | None = None) -> Fo
     backbone = read_tflite(path, input_range)
     content, name = read_bytes(path), str(path)
     graph = inspect_flatbuffer(content, name)
-    head = _head(graph, len(backbone.layers), name)
+    head = _head(graph, name)
+    layers = backbone.layers[: head.backbone]
     constants = stored_constants(graph)
     pointwise, pooling, projection, classifier = (
         folded_layer(node, content, constants, name)
@@ -90,7 +92,7 @@ def read_tflite_deeplab(path: Path, input_range: InputRange | None = None) -> Fo
     if head.pooling_first:
         halves = projection.weight.chunk(2, dim=1)
         projection = replace(projection, weight=torch.cat(halves[::-1], dim=1))
-    width, divisor = width_of([layer.weight.shape for layer in backbone.layers], name)
+    width, divisor = width_of([layer.weight.shape for layer in layers], name)
     spec = NetworkSpec(
         width_multiplier=width,
         channel_divisor=divisor,
@@ -101,7 +103,7 @@ def read_tflite_deeplab(path: Path, input_range: InputRange | None = None) -> Fo
         num_classes=len(classifier.weight),
         head_rectifier=_rectifier(head, name),
     )
-    weights = replace(backbone, layers=(*backbone.layers, pointwise, pooling, projection), end="")
+    weights = replace(backbone, layers=(*layers, pointwise, pooling, projection), end="")
     height, columns = graph.inputs[0].shape[1:3]
     logits, dtype = head.classifier.outputs[0].index, graph.inputs[0].type.lower()
     return FoldedDeepLab(spec, height, columns, weights, classifier, logits, dtype)
@@ -143,12 +145,16 @@ def fed(rgb: NDArray[np.uint8], found: FoldedDeepLab) -> NDArray[Any]:
             return ((rgb / 255 - np.array(weights.mean)) / np.array(weights.deviation)).astype(found.dtype)
 
 
-def _head(graph: TfliteGraph, backbone: int, name: str) -> _Head:
-    """The head's convolutions behind the ``backbone`` first ones."""
+def _head(graph: TfliteGraph, name: str) -> _Head:
+    """The convolutions behind the one whose map is pooled."""
     producers = {tensor.index: node for node in graph.operators for tensor in node.outputs}
     convolutions = [node for node in graph.operators if node.name in _CONVOLUTIONS]
+    pool = next((node for node in graph.operators if node.name in _POOLS), None)
+    last = None if pool is None else _source(producers, pool)
+    if last not in convolutions:
+        raise ModelFileError(f"{name} has no image pooling behind a backbone: it is no DeepLabV3 that can be imported")
+    backbone = convolutions.index(last) + 1
     rest = convolutions[backbone:]
-    last = convolutions[backbone - 1] if backbone else None
     roles: dict[str, Operator] = {}
     for node in rest:
         source = _source(producers, node)
@@ -179,7 +185,9 @@ def _head(graph: TfliteGraph, backbone: int, name: str) -> _Head:
     branches = [roles["pooling"], roles["pointwise"]]
     if read not in (branches, branches[::-1]):
         raise ModelFileError(f"{name}: its concatenation does not join the two branches of the head")
-    return _Head(roles["pointwise"], roles["pooling"], roles["projection"], roles["classifier"], read == branches)
+    return _Head(
+        backbone, roles["pointwise"], roles["pooling"], roles["projection"], roles["classifier"], read == branches
+    )
 
 
 def _source(producers: Mapping[int, Operator], node: Operator) -> Operator | None:
