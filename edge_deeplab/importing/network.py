@@ -18,6 +18,7 @@ from edge_deeplab.spec import NetworkSpec, Rectifier
 # Widths of the paper (Sandler et al. 2018, section 6.1: 0.35 to 1.4) and divisors that DeepLabs were published with.
 _WIDTHS = (1.0, 0.5, 0.35, 0.75, 1.3, 1.4)
 _DIVISORS = (8, 4)
+OUTPUT_STRIDES = (8, 16, 32)
 _RECTIFIERS: dict[type[nn.Module], Rectifier | None] = {
     nn.ReLU: Rectifier.RELU,
     nn.ReLU6: Rectifier.RELU6,
@@ -35,6 +36,10 @@ def network_spec(found: SourceDeepLab) -> NetworkSpec:
     stride = 1
     for layer in found.backbone:
         stride *= layer.stride
+    if stride not in OUTPUT_STRIDES:
+        raise ModelFileError(
+            f"{found.source}: its layers make an output stride of {stride}, and a DeepLab has 8, 16 or 32"
+        )
     head = (found.pointwise, found.projection, *(() if found.pooling is None else (found.pooling,)))
     rectifiers = {layer.rectifier for layer in head}
     rectifier = rectifiers.pop()
@@ -126,7 +131,8 @@ def _require_same(found: SourceDeepLab, network: DeepLab) -> None:
                 f"MobileNetV2's DeepLabV3 has {_said(ours)} there"
             )
         if not isinstance(layer.norm, BatchNorm) or any(
-            len(part) != len(layer.weight) for part in (layer.norm.gamma, layer.norm.beta, layer.norm.mean)
+            len(part) != len(layer.weight)
+            for part in (layer.norm.gamma, layer.norm.beta, layer.norm.mean, layer.norm.variance)
         ):
             raise ModelFileError(f"{found.source}: {layer.name} has no BatchNorm with a number for each channel")
     classifier = found.classifier

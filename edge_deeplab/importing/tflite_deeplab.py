@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edge_deeplab.errors import ModelFileError
-from edge_deeplab.importing.network import width_of
+from edge_deeplab.importing.network import OUTPUT_STRIDES, width_of
 from edge_deeplab.models.deeplab import DeepLab, build_network
 from edge_deeplab.models.pretrained import FoldedLayer, FoldedWeights, load_folded
 from edge_deeplab.runtime.foreign.adaptation import InputRange
@@ -31,7 +31,6 @@ _PASS_THROUGH = ("QUANTIZE", "DEQUANTIZE", "RESIZE_BILINEAR", "RESHAPE")
 _CONCATENATION = "CONCATENATION"
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 _RECTIFIERS = {"RELU": Rectifier.RELU, "RELU6": Rectifier.RELU6}
-_STRIDES = (8, 16, 32)
 
 
 @dataclass(frozen=True)
@@ -205,10 +204,10 @@ def _behind(producers: Mapping[int, Operator], index: int) -> Operator | None:
 
 def _output_stride(graph: TfliteGraph, head: _Head, name: str) -> int:
     rows, features = graph.inputs[0].shape[1], head.pointwise.inputs[0].shape[1]
-    for stride in _STRIDES:
+    for stride in OUTPUT_STRIDES:
         if -(-rows // stride) == features:
             return stride
-    raise ModelFileError(f"{name} makes {features} rows of {rows}: that is no output stride of {_STRIDES}")
+    raise ModelFileError(f"{name} makes {features} rows of {rows}: that is no output stride of {OUTPUT_STRIDES}")
 
 
 def _rectifier(head: _Head, name: str) -> Rectifier:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import struct
 from collections.abc import Sequence
@@ -194,8 +195,7 @@ def write_deeplab(network: DeepLab, size: int, *, offset: float = 0.0) -> Writte
     inputs = ["ResizeBilinear", pointwise, made.constant("concat/axis", _AXIS)]
     made.add("concat", "ConcatV2", inputs, T=floats, Tidx=kind(INT32), N=message((3, 2)))
     project = network.aspp.project
-    swapped = ConvBNAct(project.conv.in_channels, project.conv.out_channels, 1, activation=type(project.act))
-    swapped.load_state_dict(project.state_dict())
+    swapped = copy.deepcopy(project)
     with torch.no_grad():
         swapped.conv.weight.copy_(torch.cat(project.conv.weight.chunk(2, dim=1)[::-1], dim=1))
     last = made.layer("concat_projection", "concat", swapped, size=side)
@@ -234,7 +234,7 @@ def random_deeplab() -> DeepLab:
                 nn.init.uniform_(layer.weight, 0.5, 2.0)
                 nn.init.normal_(layer.bias, 0.0, 0.5)
                 nn.init.normal_(layer.running_mean, 0.0, 0.1)
-                nn.init.uniform_(layer.running_var, 0.001, 0.5)
+                nn.init.uniform_(layer.running_var, 0.05, 0.5)
                 layer.eps = 1e-3  # TF-Slim's
     return network.eval()
 

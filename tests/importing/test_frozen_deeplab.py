@@ -41,7 +41,7 @@ def test_the_network_comes_back(written: Any, random_deeplab: DeepLab) -> None:
     with torch.no_grad():
         expected, given = random_deeplab(2 * picture), build_imported(found, spec)(picture)
     assert float(expected.std()) > 0.01
-    torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-4)
+    assert float((given - expected).abs().max()) < 1e-3 * float(expected.abs().max())
 
 
 def test_the_normalization_of_the_input_is_folded_in(written: Any, random_deeplab: DeepLab) -> None:
@@ -81,10 +81,23 @@ def _another_backbone(written: Any) -> None:
 
 
 def _atrous_branch(written: Any) -> None:
-    weight = written.constant("aspp1_pointwise/weights", np.zeros((1, 1, 16, 16), np.float32))
-    written.add("aspp1_pointwise/Conv2D", "Conv2D", ["aspp0/Relu", weight])
-    bias = written.constant("aspp1_pointwise/biases", np.zeros(16, np.float32))
-    written.add("aspp1_pointwise/BiasAdd", "BiasAdd", ["aspp1_pointwise/Conv2D", bias])
+    branch = [item for item in written.nodes.items() if item[0].startswith("aspp0/")]
+    written.nodes |= {name.replace("aspp0", "aspp1"): content.replace(b"aspp0", b"aspp1") for name, content in branch}
+
+
+def _other_activation(written: Any) -> None:
+    written.add("aspp0/Relu", "Relu6", ["aspp0/BatchNorm/FusedBatchNormV3"])
+
+
+def _unknown_activation(written: Any) -> None:
+    written.add("aspp0/Relu", "Tanh", ["aspp0/BatchNorm/FusedBatchNormV3"])
+
+
+def _later_stride(written: Any) -> None:
+    """The second stride is taken one block later: the output stride is the same."""
+    first, later = (f"MobilenetV2/expanded_conv_{index}/depthwise/depthwise" for index in (1, 2))
+    _replaced(first, (_TWICE, _ONCE))(written)
+    _replaced(later, (_ONCE, _TWICE))(written)
 
 
 def _not_frozen(written: Any) -> None:
@@ -116,6 +129,7 @@ def _circle(written: Any) -> None:
 
 
 _STEM = "MobilenetV2/Conv/Conv2D"
+_ONCE, _TWICE = b"\x01\x01\x01\x01", b"\x01\x02\x02\x01"  # strides
 
 
 @pytest.mark.parametrize(
@@ -124,7 +138,7 @@ _STEM = "MobilenetV2/Conv/Conv2D"
         (_without("SemanticPredictions"), "has no SemanticPredictions .*ImageTensor.* something else"),
         (_without("ImageTensor"), "has no ImageTensor"),
         (_another_backbone, "no backbone MobilenetV2, but xception_65"),
-        (_atrous_branch, "aspp1_pointwise.*cannot be imported"),
+        (_atrous_branch, "aspp1.*cannot be imported"),
         (_not_frozen, "aspp0/weights/read comes from a VarHandleOp"),
         (_without("aspp0/weights"), "there is no node 'aspp0/weights'"),
         (_circle, "reads itself"),
@@ -134,9 +148,11 @@ _STEM = "MobilenetV2/Conv/Conv2D"
         (_fewer_channels, "aspp0 has no BatchNorm with a number for each channel"),
         (_wider, "no MobileNetV2 of width"),
         (_replaced(_STEM, (b"SAME", b"FULL")), "padding SAME"),
-        (_replaced(_STEM, (b"\x01\x02\x02\x01", b"\x01\x02\x01\x01")), "has strides"),
-        (_replaced(_STEM, (b"\x01\x02\x02\x01", b"\x01\x01\x01\x01")), "stride, rate and activation"),
-        (_replaced("aspp0/Relu", (b"Relu", b"Tanh")), "do not have one activation"),
+        (_replaced(_STEM, (_TWICE, b"\x01\x02\x01\x01")), "has strides"),
+        (_replaced(_STEM, (_TWICE, _ONCE)), "an output stride of 4"),
+        (_later_stride, "expanded_conv_1/depthwise has shape, stride, rate and activation 48x1x3x3, 1, 1, relu6"),
+        (_other_activation, "do not have one activation"),
+        (_unknown_activation, "does not read the branches"),
         (_replaced("aspp0/BatchNorm/FusedBatchNormV3", (b"ing\x12\x02\x28\x00", b"ing\x12\x02\x28\x01")),
          "statistics from the picture"),
         (_replaced("concat", (b"ResizeBilinear", b"MobilenetV2/Co")), "there is no node"),
@@ -201,8 +217,8 @@ def test_each_layer_computes_what_tensorflow_does(written: Any) -> None:
     assert values["SemanticPredictions"].shape == (1, _SIZE, _SIZE)
     network = build_imported(found, spec)
     compared = compare_layers(network, found, values)
-    assert len(compared.layers) == 52 + 4
-    assert compared.worst.greatest < 1e-5
+    assert len(compared.layers) == 51 + 4
+    assert compared.worst.greatest < 2e-5
     compared.require("written.pb")
 
     network.backbone.blocks[3].depthwise.bn.eps += 1e-3
