@@ -252,4 +252,5 @@ def _size(graph: Graph) -> tuple[int, int]:
     values = graph.constant(size.inputs[0])[1:3] if size.op == "StridedSlice" else graph.constant(size.name)
     if values.shape != (2,):
         raise ModelFileError(f"{graph.source}: {resize.name} has no fixed size: export it with a crop size")
-    return int(values[0]), int(values[1])
+    height, width = values.tolist()
+    return height, width

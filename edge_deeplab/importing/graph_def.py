@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ _VALUE_LIST, _VALUE_TEXT, _VALUE_INTEGER, _VALUE_FLOAT, _VALUE_BOOL, _VALUE_TENS
 _LIST_INTEGERS = 3
 _TENSOR_TYPE, _TENSOR_SHAPE, _TENSOR_CONTENT, _TENSOR_FLOATS, _TENSOR_INTEGERS = 1, 2, 4, 5, 7
 _SHAPE_SIZE, _SIZE_SIZE = 2, 1
-_DTYPES = {1: np.dtype("<f4"), 3: np.dtype("<i4")}  # DT_FLOAT, DT_INT32
+_DTYPES: Mapping[int, np.dtype[Any]] = {1: np.dtype("<f4"), 3: np.dtype("<i4")}  # DT_FLOAT, DT_INT32
 _PASS_THROUGH = frozenset({"Identity", "CheckNumerics", "StopGradient"})
 
 
@@ -168,7 +169,10 @@ _EMPTY = memoryview(b"")
 
 def _tensor(node: Node) -> NDArray[np.generic]:
     message = next((bytes_of(value) for number, value in node.fields_of("value") if number == _VALUE_TENSOR), _EMPTY)
-    dtype, shape, content, listed = None, (), _EMPTY, []
+    dtype: np.dtype[Any] | None = None
+    shape: tuple[int, ...] = ()
+    content = _EMPTY
+    listed: list[float] = []
     for number, value in fields(message):
         if number == _TENSOR_TYPE:
             dtype = _DTYPES.get(signed(varints(value)[0]))

@@ -19,6 +19,7 @@ from edge_deeplab.spec import NetworkSpec, Rectifier
 _WIDTHS = (1.0, 0.5, 0.35, 0.75, 1.3, 1.4)
 _DIVISORS = (8, 4)
 OUTPUT_STRIDES = (8, 16, 32)
+_LOST = 1e-3  # of an epsilon
 _RECTIFIERS: dict[type[nn.Module], Rectifier | None] = {
     nn.ReLU: Rectifier.RELU,
     nn.ReLU6: Rectifier.RELU6,
@@ -159,11 +160,12 @@ def _copy_norm(bn: nn.BatchNorm2d, layer: Layer, source: str) -> None:
     assert bn.running_var is not None
     # In float64: the sum under the root is the file's, whatever this one's epsilon.
     variance = torch.from_numpy(norm.variance).double() + (norm.epsilon - bn.eps)
-    if not bool((variance >= 0).all()):
+    # A dead channel has none: what is then below 0 is what float32 has lost of an epsilon.
+    if not bool((variance >= -_LOST * bn.eps).all()):
         raise ModelFileError(f"{source}: {layer.name} has a variance below 0: get a fresh copy")
     for target, value in ((bn.weight, norm.gamma), (bn.bias, norm.beta), (bn.running_mean, norm.mean)):
         target.copy_(torch.from_numpy(value))
-    bn.running_var.copy_(variance)
+    bn.running_var.copy_(variance.clamp(min=0))
 
 
 def _fold_normalization(stem: ConvBNAct, found: SourceDeepLab) -> None:

@@ -81,6 +81,9 @@ def read_tflite_deeplab(path: Path, input_range: InputRange | None = None) -> Fo
     backbone = read_tflite(path, input_range)
     content, name = read_bytes(path), str(path)
     graph = inspect_flatbuffer(content, name)
+    if len(graph.inputs[0].shape) != 4:
+        raise ModelFileError(f"{path} takes no batch of pictures, but {graph.inputs[0].shape}: give a DeepLab")
+    _, height, columns, _ = graph.inputs[0].shape
     head = _head(graph, name)
     layers = backbone.layers[: head.backbone]
     constants = stored_constants(graph)
@@ -103,7 +106,6 @@ def read_tflite_deeplab(path: Path, input_range: InputRange | None = None) -> Fo
         head_rectifier=_rectifier(head, name),
     )
     weights = replace(backbone, layers=(*layers, pointwise, pooling, projection), end="")
-    height, columns = graph.inputs[0].shape[1:3]
     logits, dtype = head.classifier.outputs[0].index, graph.inputs[0].type.lower()
     return FoldedDeepLab(spec, height, columns, weights, classifier, logits, dtype)
 
