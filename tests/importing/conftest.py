@@ -224,8 +224,14 @@ SIZE = 65
 
 
 @pytest.fixture(scope="session")
+def written_spec() -> NetworkSpec:
+    """A DeepLab of the kind that can be imported."""
+    return SPEC
+
+
+@pytest.fixture(scope="session")
 def random_deeplab() -> DeepLab:
-    """A DeepLab of the kind that can be imported, with random weights and BatchNorms that do something."""
+    """Such a network, with random weights and BatchNorms that do something."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         network = build_network(SPEC)
@@ -241,5 +247,5 @@ def random_deeplab() -> DeepLab:
 
 @pytest.fixture
 def written(random_deeplab: DeepLab) -> WrittenGraph:
-    """That network as a graph, to be changed."""
+    """That network as a graph for pictures of 65x65, to be changed."""
     return write_deeplab(random_deeplab, SIZE)
