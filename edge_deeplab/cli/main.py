@@ -18,10 +18,11 @@ import click
 from edge_deeplab import __version__
 from edge_deeplab.errors import EdgeDeeplabError, MissingExtraError
 
-# Command to the sentence of `--help`, in the order of the trip. The module has the command's name, and is imported
-# only when the command runs, so that --help loads nothing heavy.
+# Command to the sentence of `--help`, in the order of the trip. The module has the command's name (but where that is a
+# word of Python), and is imported only when the command runs, so that --help loads nothing heavy.
 COMMANDS = {
     "train": "Train a network on photos with masks.",
+    "import": "Make a checkpoint of a DeepLab that Google's code has exported.",
     "doubts": "Find where labels lack a part of a person, and leave that out of training.",
     "evaluate": "Measure a checkpoint or a converted file on photos with masks.",
     "quantize": "Prepare a checkpoint for int8, and write it with its ranges.",
@@ -35,6 +36,7 @@ COMMANDS = {
     "portrait": "Blur or replace the background of photos and videos.",
     "demo": "Show a camera or a film as a live portrait, in a window.",
 }
+_MODULES = {"import": "import_model"}
 
 
 class _LazyGroup(click.Group):
@@ -44,7 +46,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"edge_deeplab.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"edge_deeplab.cli.{_MODULES.get(cmd_name, cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -58,15 +58,16 @@ class FoldedWeights:
     end: str = ""
 
 
-def load_folded(backbone: DenseFeatures, weights: FoldedWeights, images: Tensor) -> None:
-    """Start a backbone from weights with BatchNorm folded in, and give it living BatchNorms back.
+def load_folded(backbone: nn.Module, weights: FoldedWeights, images: Tensor) -> None:
+    """Start a backbone, or a whole network, from weights with BatchNorm folded in, and give it living BatchNorms back.
 
     Each BatchNorm gets the mean and variance that its convolution shows on ``images``, and the scale and shift that
     undo them, so that in eval mode the network computes what the file's does, and in training it is normalized from
     the first step on.
 
     Args:
-        backbone: changed in place, unless the weights are refused.
+        backbone: changed in place, unless the weights are refused. Its layers with BatchNorm are meant, in the order of
+            its modules.
         weights: of a network of the same widths; strides and atrous rates may differ, since weights do not know them.
         images: float, (N, 3, H, W), RGB in [0, 1]; a batch of real photos.
 
@@ -144,7 +145,7 @@ def fold_normalization(backbone: DenseFeatures) -> None:
     bn.running_mean.sub_(stem.bias)
 
 
-def _conv_layers(backbone: DenseFeatures) -> list[ConvBNAct]:
+def _conv_layers(backbone: nn.Module) -> list[ConvBNAct]:
     return [module for module in backbone.modules() if isinstance(module, ConvBNAct)]
 
 

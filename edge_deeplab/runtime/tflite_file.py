@@ -58,12 +58,14 @@ class Operator:
         custom: it is none of TFLite's own operators, so that the runtime must be given it.
         inputs: what it reads.
         outputs: what it computes.
+        activation: the schema's word for what is applied to it at the end ("RELU6"); "NONE" if there is nothing.
     """
 
     name: str
     custom: bool
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    activation: str
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,7 @@ def _operator(operator: Any, tensors: Sequence[Tensor], model: Any) -> Operator:
         # A missing vector stands for an empty one: operators without inputs exist (CALL_ONCE).
         inputs=tuple(tensors[index] for index in _vector(operator.inputs) if index >= 0),
         outputs=tuple(tensors[index] for index in _vector(operator.outputs)),
+        activation=_ACTIVATIONS[getattr(operator.builtinOptions, "fusedActivationFunction", 0)],
     )
 
 
@@ -225,4 +228,5 @@ def _words(enumeration: type) -> dict[int, str]:
 
 
 _TYPES = _words(schema.TensorType)
+_ACTIVATIONS = _words(schema.ActivationFunctionType)
 _OPERATORS = _words(schema.BuiltinOperator)

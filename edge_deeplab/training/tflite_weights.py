@@ -24,7 +24,7 @@ from edge_deeplab.runtime.foreign.guess import stated_input_range
 from edge_deeplab.runtime.foreign.layout import End
 from edge_deeplab.runtime.foreign.tflite_hints import tflite_hints
 from edge_deeplab.runtime.tflite_constants import real_values
-from edge_deeplab.runtime.tflite_file import Operator, Tensor, inspect_flatbuffer, read_bytes
+from edge_deeplab.runtime.tflite_file import Operator, Tensor, TfliteGraph, inspect_flatbuffer, read_bytes
 
 _DENSE, _DEPTHWISE = "CONV_2D", "DEPTHWISE_CONV_2D"
 # What a MobileNetV2 has beside its convolutions. Whatever else comes up ends the backbone: image pooling, resizes; or
@@ -55,16 +55,12 @@ def read_tflite(path: Path, input_range: InputRange | None = None) -> FoldedWeig
     if len(graph.inputs) != 1 or graph.inputs[0].shape[-1:] != (3,):
         raise ModelFileError(f"{path} takes no RGB picture of rows x columns x 3: give a DeepLab or a MobileNetV2")
     mean, deviation = _normalization(input_range or _stated(path, content, graph.inputs[0]))
-    constants = {
-        node.outputs[0].index: node.inputs[0]
-        for node in graph.operators
-        if node.name == "DEQUANTIZE" and node.inputs[0].constant
-    }
+    constants = stored_constants(graph)
     layers: list[FoldedLayer] = []
     end = ""
     for node in graph.operators:
         if node.name in (_DENSE, _DEPTHWISE):
-            layers.append(_layer(node, content, constants, name))
+            layers.append(folded_layer(node, content, constants, name))
         elif node.name not in _BETWEEN or _adds_constant(node, constants):
             end = f"before its first {node.name}"
             break
@@ -95,8 +91,27 @@ def _adds_constant(node: Operator, constants: Mapping[int, Tensor]) -> bool:
     return node.name == "ADD" and any(tensor.constant or tensor.index in constants for tensor in node.inputs)
 
 
-def _layer(node: Operator, content: bytes, constants: Mapping[int, Tensor], name: str) -> FoldedLayer:
-    """A convolution: its weights [out, h, w, in], or depthwise [1, h, w, channels], and its bias if it has one."""
+def stored_constants(graph: TfliteGraph) -> dict[int, Tensor]:
+    """Index of a tensor that is a constant behind DEQUANTIZE, to the tensor as it is stored."""
+    return {
+        node.outputs[0].index: node.inputs[0]
+        for node in graph.operators
+        if node.name == "DEQUANTIZE" and node.inputs[0].constant
+    }
+
+
+def folded_layer(node: Operator, content: bytes, constants: Mapping[int, Tensor], name: str) -> FoldedLayer:
+    """A convolution's weights and bias, as real numbers.
+
+    Args:
+        node: a CONV_2D with weights [out, h, w, in], or a DEPTHWISE_CONV_2D with [1, h, w, channels]; a bias or none.
+        content: the file.
+        constants: from :func:`stored_constants`.
+        name: the file's, for error messages.
+
+    Raises:
+        ModelFileError: its weights are of another kind, computed, or damaged.
+    """
     tensors = [constants.get(tensor.index, tensor) for tensor in node.inputs[1:]]
     values = [torch.from_numpy(real_values(content, tensor, name)) for tensor in tensors]
     if not values or values[0].ndim != 4 or any(value.ndim != 1 for value in values[1:]):
