@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -91,3 +93,22 @@ def build_network(spec: NetworkSpec) -> DeepLab:
         )
         channels = spec.decoder_channels
     return DeepLab(backbone, aspp, decoder, nn.Conv2d(channels, spec.num_classes, 1))
+
+
+def at_output_stride(network: DeepLab, spec: NetworkSpec, output_stride: int) -> DeepLab:
+    """The same weights at another output stride, with all rates scaled: train at 16, evaluate at 8.
+
+    Args:
+        network: of ``spec``; left as it is.
+        spec: its layers.
+        output_stride: 8, 16 or 32.
+
+    Returns:
+        A network of its own, with a copy of the weights, on the same device and in the same mode.
+
+    Raises:
+        SpecError: there is no such output stride.
+    """
+    other = build_network(replace(spec, output_stride=output_stride))
+    other.load_state_dict(network.state_dict())
+    return other.to(next(network.parameters()).device).train(network.training)
