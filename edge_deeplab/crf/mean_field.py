@@ -123,8 +123,7 @@ def gaussian(sigma: float) -> Kernel:
 
     def blurred(values: Planes) -> Planes:
         planes = [cv2.GaussianBlur(plane, (side, side), sigma, borderType=cv2.BORDER_CONSTANT) for plane in values]
-        stacked: Planes = np.stack(planes)
-        return stacked
+        return np.asarray(np.stack(planes), np.float32)
 
     return blurred
 
@@ -137,6 +136,6 @@ def normalized(kernel: Kernel, size: tuple[int, int]) -> Kernel:
 
 def _softmax(energies: Planes) -> Planes:
     """Over the classes: float32, (C, H, W)."""
-    q = np.exp(energies - energies.max(axis=0))
+    q: Planes = np.exp(energies - energies.max(axis=0))
     q /= q.sum(axis=0)
     return q

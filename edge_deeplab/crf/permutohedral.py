@@ -8,6 +8,7 @@ directions, and every point gathers from its corners again (slice).
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ class PermutohedralLattice:
         ValueError: the places are so far apart that the corners cannot be numbered in 64 bits.
     """
 
-    def __init__(self, features: NDArray[np.floating]) -> None:
+    def __init__(self, features: NDArray[np.floating[Any]]) -> None:
         elevated = _elevated(np.asarray(features, np.float64))
         origin, rank = _simplex(elevated)
         self._weights = _barycentric(elevated - origin, rank)

@@ -11,7 +11,7 @@ from edge_deeplab.image import Rgb, resize_area, resize_map
 LONGEST_SIDE = 513
 """Pixels: the crop of the papers on Pascal VOC, for whose pictures the field's parameters were found."""
 
-# A certain network would have infinite energy: this is about the step of float32 below 1, so 1 - p still has a log.
+# What a network is certain of would have an infinite energy. Large enough for float32 to tell 1 - p from 1, too.
 _LEAST = 1e-6
 
 
@@ -42,7 +42,7 @@ class CrfPostProcessing:
         planes = np.stack([resize_map(np.ascontiguousarray(plane), height, width) for plane in channels])
         alone = len(planes) == 1
         if alone:
-            planes = np.concatenate([1.0 - planes, planes])
+            planes = np.concatenate([1.0 - planes, planes], dtype=np.float32)
         unary = -np.log(np.maximum(planes, np.float32(_LEAST)))
         q = mean_field(unary, resize_area(rgb, height, width), self.parameters)
         return np.ascontiguousarray(np.moveaxis(q[1:] if alone else q, 0, 2))
