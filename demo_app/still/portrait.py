@@ -22,7 +22,7 @@ from demo_app.matte.guided_filter import coefficients, colour_planes
 from demo_app.matte.tighten import tighten
 from demo_app.still.background import Background, OutOfFocus
 from demo_app.still.rounding import dithered
-from demo_app.still.search import Coarse, search, shrunk
+from demo_app.still.search import Coarse, Sharpen, search, shrunk
 from demo_app.still.stretch import Kernel, stretched_rows
 from edge_deeplab.image import Rgb
 
@@ -68,6 +68,7 @@ class StillPortrait:
     Args:
         coarse: finds the person: :meth:`edge_deeplab.segmenter.Segmenter.coarse`.
         background: what is behind the subject; None: the photo's own background, out of focus as by f/2.
+        sharpen: done to the person's probability before the edge is refined; None: nothing.
         threads: bands worked on at a time; None: as many as OpenCV uses.
         band_rows: rows of a band. The result does not depend on it.
     """
@@ -77,11 +78,13 @@ class StillPortrait:
         coarse: Coarse,
         background: Background | None = None,
         *,
+        sharpen: Sharpen | None = None,
         threads: int | None = None,
         band_rows: int = BAND_ROWS,
     ) -> None:
         self._coarse = coarse
         self._background = OutOfFocus() if background is None else background
+        self._sharpen = sharpen
         self._threads = cv2.getNumThreads() if threads is None else threads
         self._band_rows = band_rows
 
@@ -94,7 +97,7 @@ class StillPortrait:
         Raises:
             ImageError: another type or shape.
         """
-        seen = search(self._coarse, photo)
+        seen = search(self._coarse, photo, self._sharpen)
         longer = max(photo.shape[:2])
         side = min(_WHOLE_SIDE, _PART_SIDE * longer / seen.box.longer)
         small = shrunk(photo, side / longer)

@@ -21,6 +21,9 @@ from edge_deeplab.image import Rgb, resize_area, resize_map
 Coarse = Callable[[Rgb], Alpha]
 """Photo, RGB, uint8, HxWx3 -> the person's probability at the network's size, float32, 0..1."""
 
+Sharpen = Callable[[Rgb, Alpha], Alpha]
+"""Picture, RGB, uint8, HxWx3, and the person's probability in it, float32, hxw, 0..1 -> the same of any size."""
+
 # What is part of a person for the second look: less than certain, so that an arm that the first look doubts is in it.
 _DOUBTED = 0.3
 
@@ -67,7 +70,8 @@ class Search:
     """What was seen.
 
     Attributes:
-        first: the person's probability over the whole photo, float32, 0..1, at the network's size.
+        first: the person's probability over the whole photo, float32, 0..1, at the network's size, or at the size that
+            was sharpened.
         second: the same inside of ``box``; None: one look was enough.
         box: the part of the photo that ``second`` shows, or the whole photo.
         height: rows of the photo.
@@ -108,26 +112,33 @@ class Search:
         return joined
 
 
-def search(coarse: Coarse, photo: Rgb) -> Search:
+def search(coarse: Coarse, photo: Rgb, sharpen: Sharpen | None = None) -> Search:
     """Look for the person.
 
     Args:
         coarse: the network.
         photo: RGB, uint8, HxWx3.
+        sharpen: done to what was seen, once for each look. Where the second look goes does not depend on it.
     """
     height, width = photo.shape[:2]
     whole = Box(0, height, 0, width)
-    first = _both_ways(coarse, photo)
+    shown = shrunk(photo, _SHOWN / max(height, width))
+    first = _both_ways(coarse, shown)
     box = _around_person(first, height, width)
+    if sharpen is not None:
+        first = sharpen(shown, first)
     if box is None or box.area > _LARGEST * whole.area:
         return Search(first, None, whole, height, width)
     part = photo[box.top : box.bottom, box.left : box.right]
-    return Search(first, _both_ways(coarse, part), box, height, width)
+    shown = shrunk(part, _SHOWN / max(part.shape[:2]))
+    second = _both_ways(coarse, shown)
+    if sharpen is not None:
+        second = sharpen(shown, second)
+    return Search(first, second, box, height, width)
 
 
-def _both_ways(coarse: Coarse, picture: Rgb) -> Alpha:
+def _both_ways(coarse: Coarse, shown: Rgb) -> Alpha:
     """The mean of what the network says of a picture and of its mirror image."""
-    shown = shrunk(picture, _SHOWN / max(picture.shape[:2]))
     mirrored = coarse(np.ascontiguousarray(shown[:, ::-1]))
     mean: Alpha = 0.5 * (coarse(shown) + mirrored[:, ::-1])
     return mean

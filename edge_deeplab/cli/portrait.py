@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from demo_app.frame import Frame
     from demo_app.sinks.sink import Sink
     from demo_app.sources.source import Source
+    from demo_app.still.search import Sharpen
     from edge_deeplab.runtime.foreign.adaptation import Overrides
     from edge_deeplab.segmenter import Segmenter
 
@@ -56,6 +57,7 @@ class _Mode(Enum):
     help="Blur the background, blur the person instead (privacy), or keep the person alone, with alpha (cut-out).",
 )
 @effect_options
+@click.option("--crf", is_flag=True, help="Photos only: draw the edge by the dense CRF of DeepLab V1 and V2 first.")
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
@@ -69,6 +71,7 @@ def command(
     mode: str,
     f_number: float,
     background: str | None,
+    crf: bool,
     threads: int | None,
     overrides: Overrides,
 ) -> int:
@@ -82,6 +85,9 @@ def command(
     kind, chosen = _kind(source, output), _Mode(mode)
     if background is not None and chosen is not _Mode.BLUR:
         raise click.UsageError(f"--background does not go with --mode {mode}: there it has no place.")
+    if crf and (kind is _Kind.VIDEO or chosen is _Mode.PRIVACY):
+        reason = "it takes seconds a frame" if kind is _Kind.VIDEO else "what is hidden needs room, not a sharp edge"
+        raise click.UsageError(f"--crf is for portraits and cut-outs of photos: {reason}.")
     _check_output(kind, chosen, source, output)
 
     import cv2
@@ -107,8 +113,14 @@ def command(
         frames = _open_source(kind, source, report)
         sink = stack.enter_context(_open_sink(kind, chosen, source, output, frames.fps))
         progress = stack.enter_context(image_progress(f"portrait of {source}"))
-        make = _photos if still else _film
-        portraits = stack.enter_context(closing(make(frames, Segmenter(session), chosen, f_number, behind)))
+        segmenter = Segmenter(session)
+        portraits = stack.enter_context(
+            closing(
+                _photos(frames, segmenter, chosen, f_number, behind, _crf() if crf else None)
+                if still
+                else _film(frames, segmenter, chosen, f_number, behind)
+            )
+        )
         for portrait in portraits:
             sink.write(portrait)
             done += 1
@@ -128,7 +140,12 @@ def _note(sentence: str) -> None:
 
 
 def _photos(
-    photos: Source, segmenter: Segmenter, mode: _Mode, f_number: float, behind: Background
+    photos: Source,
+    segmenter: Segmenter,
+    mode: _Mode,
+    f_number: float,
+    behind: Background,
+    sharpen: Sharpen | None,
 ) -> Generator[Frame, None, None]:
     """Photos at full quality."""
     from demo_app.still.background import AsItIs, OutOfFocus
@@ -139,11 +156,19 @@ def _photos(
     match mode:
         case _Mode.BLUR:
             background = OutOfFocus(f_number) if backdrop is None else AsItIs(backdrop)
-            return portraits(photos, StillPortrait(segmenter.coarse, background), _note)
+            return portraits(photos, StillPortrait(segmenter.coarse, background, sharpen=sharpen), _note)
         case _Mode.PRIVACY:
             return hidden(photos, segmenter.coarse, _note)
         case _Mode.CUT_OUT:
-            return cut_outs(photos, StillPortrait(segmenter.coarse), _note)
+            return cut_outs(photos, StillPortrait(segmenter.coarse, sharpen=sharpen), _note)
+
+
+def _crf() -> Sharpen:
+    """The dense CRF on one person's probability."""
+    from edge_deeplab.crf.post_process import CrfPostProcessing
+
+    crf = CrfPostProcessing()
+    return lambda picture, alpha: crf(picture, alpha[:, :, None])[:, :, 0]
 
 
 def _film(

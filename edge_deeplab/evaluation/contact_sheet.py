@@ -6,7 +6,7 @@ import threading
 
 from edge_deeplab.data.sample import SegmentationDataset
 from edge_deeplab.evaluation.drawing import LEGEND, Tile, difference, sheet
-from edge_deeplab.evaluation.evaluate import Evaluation, predict
+from edge_deeplab.evaluation.evaluate import Evaluation, PostProcessing, predict
 from edge_deeplab.evaluation.labels import labels_for
 from edge_deeplab.evaluation.scores import ImageScore
 from edge_deeplab.image import Rgb
@@ -17,7 +17,13 @@ _PAIRS_A_ROW = 4
 
 
 def contact_sheet(
-    evaluation: Evaluation, session: Session, dataset: SegmentationDataset, *, title: str, count: int = 24
+    evaluation: Evaluation,
+    session: Session,
+    dataset: SegmentationDataset,
+    *,
+    title: str,
+    post_processing: PostProcessing | None = None,
+    count: int = 24,
 ) -> Rgb:
     """Draw the worst pictures: photo beside prediction against truth, with id, source and scores.
 
@@ -26,6 +32,7 @@ def contact_sheet(
         session: the model, which segments these pictures once more.
         dataset: the photos.
         title: the sheet's first line: what was measured.
+        post_processing: the one that was evaluated.
         count: how many at most.
 
     Returns:
@@ -36,9 +43,8 @@ def contact_sheet(
     tiles: list[Tile] = []
     for place, score in enumerate(evaluation.worst(count), start=1):
         sample = dataset[score.index]
-        painted = difference(
-            sample.image, predict(session, labels, sample.image, lock), labels.truth(sample.mask, sample.ignored)
-        )
+        predicted = predict(session, labels, sample.image, lock, post_processing)
+        painted = difference(sample.image, predicted, labels.truth(sample.mask, sample.ignored))
         tiles += [
             Tile(sample.image, (f"{place}. {score.id}", score.source)),
             Tile(painted, (_headline(score), _second_line(score))),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge_deeplab.data.sample import Sample, SegmentationDataset
 from edge_deeplab.data.subset import Skipped
@@ -21,6 +24,9 @@ from edge_deeplab.runtime.session import Session
 
 # One thread is in the network while the others read, resize and score.
 _WORKERS = 3
+
+PostProcessing = Callable[[Rgb, NDArray[np.float32]], NDArray[np.float32]]
+"""A step behind the network: photo, RGB, uint8, HxWx3, and probabilities, float32, hxwxC -> the same of any size."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ def evaluate(
     dataset: SegmentationDataset,
     *,
     skip_bad: bool = False,
+    post_processing: PostProcessing | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score a model on every picture of a data set, each at its own size.
@@ -95,6 +102,7 @@ def evaluate(
         session: the opened model.
         dataset: photos with masks.
         skip_bad: leave out pictures that cannot be read, and list them in the result, instead of stopping at the first.
+        post_processing: what is done with the network's probabilities; called from several threads.
         progress: told after each picture.
 
     Raises:
@@ -114,7 +122,7 @@ def evaluate(
             if not skip_bad:
                 raise
             return Skipped(index, str(error))
-        return score_sample(session, labels, sample, index, one_at_a_time)
+        return score_sample(session, labels, sample, index, one_at_a_time, post_processing)
 
     images: list[ImageScore] = []
     skipped: list[Skipped] = []
@@ -136,7 +144,12 @@ def evaluate(
 
 
 def score_sample(
-    session: Session, labels: Labels, sample: Sample, index: int, one_at_a_time: threading.Lock
+    session: Session,
+    labels: Labels,
+    sample: Sample,
+    index: int,
+    one_at_a_time: threading.Lock,
+    post_processing: PostProcessing | None = None,
 ) -> ImageScore:
     """Score a model on one photo, at the photo's own size.
 
@@ -146,9 +159,10 @@ def score_sample(
         sample: the photo with its mask.
         index: the photo's place in its data set.
         one_at_a_time: the session's lock.
+        post_processing: as :func:`evaluate`.
     """
     return score_image(
-        predict(session, labels, sample.image, one_at_a_time),
+        predict(session, labels, sample.image, one_at_a_time, post_processing),
         labels.truth(sample.mask, sample.ignored),
         classes=len(labels.names),
         person=labels.person,
@@ -158,14 +172,21 @@ def score_sample(
     )
 
 
-def predict(session: Session, labels: Labels, rgb: Rgb, one_at_a_time: threading.Lock) -> ClassMap:
-    """A photo's class map at its own size: the one resize, the network (under the lock), and back.
+def predict(
+    session: Session,
+    labels: Labels,
+    rgb: Rgb,
+    one_at_a_time: threading.Lock,
+    post_processing: PostProcessing | None = None,
+) -> ClassMap:
+    """A photo's class map at its own size: the one resize, the network (under the lock), what follows it, and back.
 
     Args:
         session: the opened model; not called by two threads at once, which no runtime allows.
         labels: how its channels become a class map.
         rgb: RGB, uint8, HxWx3.
         one_at_a_time: the session's lock.
+        post_processing: as :func:`evaluate`.
 
     Returns:
         uint8, HxW.
@@ -173,6 +194,8 @@ def predict(session: Session, labels: Labels, rgb: Rgb, one_at_a_time: threading
     pixels = resize_area(rgb, session.height, session.width)
     with one_at_a_time:
         probabilities = session.run(pixels)
+    if post_processing is not None:
+        probabilities = post_processing(rgb, probabilities)
     return labels.predicted(probabilities, *rgb.shape[:2])
 
 

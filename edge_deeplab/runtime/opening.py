@@ -9,6 +9,7 @@ from edge_deeplab.artifact import load_artifact, sidecar_path
 from edge_deeplab.errors import MissingExtraError, ModelFileError
 from edge_deeplab.runtime.coreml.compute_units import ComputeUnits
 from edge_deeplab.runtime.foreign.adaptation import Overrides
+from edge_deeplab.runtime.multi_scale import MultiScale
 from edge_deeplab.runtime.session import Session
 
 
@@ -99,6 +100,34 @@ def open_any_session(path: Path, *, threads: int | None = None, overrides: Overr
             "from elsewhere"
         )
     return session
+
+
+def open_multi_scale(path: Path, settings: MultiScale, *, threads: int | None = None) -> Session:
+    """Open a checkpoint for the papers' way of evaluating.
+
+    Args:
+        path: the checkpoint (.safetensors); other files have one size.
+        settings: what is averaged.
+        threads: to run with; None: what suits the runtime.
+
+    Raises:
+        ModelFileError: missing, or no checkpoint.
+        CheckpointError: a checkpoint that cannot be used.
+        SpecError: there is no such output stride.
+        MissingExtraError: torch is not installed.
+    """
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file {path}")
+    if path.suffix.lower() != ".safetensors":
+        raise ModelFileError(
+            f"{path} runs at the one size and output stride that it was converted with: for other scales, mirrored "
+            "inputs or another output stride give its checkpoint (.safetensors)"
+        )
+    try:
+        from edge_deeplab.runtime.multi_scale_session import MultiScaleSession
+    except ImportError as error:
+        raise MissingExtraError("torch", "train", f"running {path.name}") from error
+    return MultiScaleSession(path, settings, threads=threads)
 
 
 def from_elsewhere(path: Path) -> bool:

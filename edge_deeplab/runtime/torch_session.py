@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from edge_deeplab.models.deeplab import Deployed
 from edge_deeplab.models.loading import load_network
@@ -39,9 +40,15 @@ class TorchSession(ClosedOnExit):
         """RGB uint8 (height, width, 3) -> probabilities, float32 (height, width, classes); see Session.run."""
         pixels = check_pixels(pixels, self.height, self.width)
         with torch.inference_mode():
-            image = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] / 255
-            probability: NDArray[np.float32] = self._deployed(image)[0].permute(1, 2, 0).contiguous().numpy()
+            probability: NDArray[np.float32] = (
+                self._deployed(image_tensor(pixels))[0].permute(1, 2, 0).contiguous().numpy()
+            )
         return probability
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def image_tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    """RGB uint8 (H, W, 3) -> what a network takes: float32, (1, 3, H, W), RGB in [0, 1]."""
+    return torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] / 255

@@ -54,6 +54,26 @@ def test_a_photo(edge_deeplab: Run, photo: Path, small_checkpoint: Path) -> None
         assert not np.array_equal(np.asarray(made), np.asarray(given))
 
 
+def test_the_crf_moves_the_edge_only(edge_deeplab: Run, photo: Path) -> None:
+    words = ("portrait", photo, "--mode", "cut-out", "--threads", 1, "-o")
+    for name, option in (("plain.png", ()), ("crf.png", ("--crf",))):
+        done = edge_deeplab(*words, photo.with_name(name), *option)
+        assert (done.returncode, done.stderr) == (0, "")
+    plain, crf = (np.asarray(Image.open(photo.with_name(name)))[:, :, 3] >= 128 for name in ("plain.png", "crf.png"))
+    assert 0 < np.mean(plain != crf) < 0.05
+
+
+@pytest.mark.parametrize("mode", ["blur", "cut-out"])
+def test_the_crf_is_not_for_films(refuses: Refuses, film: Path, tmp_path: Path, mode: str) -> None:
+    words = ("portrait", film, "-o", tmp_path / "out.mp4", "--mode", mode, "--crf")
+    assert "--crf is for portraits and cut-outs of photos: it takes seconds a frame" in refuses(*words, status=2)
+
+
+def test_the_crf_does_not_go_with_privacy(refuses: Refuses, photo: Path) -> None:
+    words = ("portrait", photo, "-o", photo.with_name("out.png"), "--mode", "privacy", "--crf")
+    assert "what is hidden needs room, not a sharp edge" in refuses(*words, status=2)
+
+
 def test_a_folder_with_a_bad_photo_does_the_others_and_fails(
     edge_deeplab: Run, photo: Path, small_checkpoint: Path, tmp_path: Path
 ) -> None:

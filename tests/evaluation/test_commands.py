@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from edge_deeplab.data.bundled import bundled_portrait
 from edge_deeplab.files import sha256
 from edge_deeplab.image import resize_area, write_image
 from edge_deeplab.spec import IoType, ModelSpec, Target
+from edge_deeplab.weights import shipped_model
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -89,6 +91,45 @@ class TestEvaluate:
         status, out, err = command("evaluate", small_checkpoint, "--data", photos, "--out", tmp_path / "file")
         assert (status, out) == (1, "")
         assert "file" in err
+
+    def test_the_papers_way_is_said_in_the_report_and_changes_the_numbers(
+        self, command: Run, small_checkpoint: Path, photos: Path, tmp_path: Path
+    ) -> None:
+        def measured(name: str, *words: object) -> dict[str, Any]:
+            status, _, err = command("evaluate", small_checkpoint, "--data", photos, "--out", tmp_path / name, *words)
+            assert (status, err) == (0, "")
+            values: dict[str, Any] = json.loads((tmp_path / name / "evaluation.json").read_text())
+            return values
+
+        plain = measured("plain")
+        scales = measured("scales", "--scales", "0.5,1,1.5", "--flip", "--output-stride", 8)
+        crf = measured("crf", "--crf")
+        assert scales["runtime"].endswith("scales 0.5, 1, 1.5, mirrored too, output stride 8")
+        assert (plain["crf"], scales["crf"]) == (None, None)
+        assert (crf["crf"]["w1"], crf["crf"]["iterations"], crf["runtime"]) == (4.0, 10, plain["runtime"])
+        assert len({values["total"]["person_iou"] for values in (plain, scales, crf)}) == 3
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (("--scales", "0.5,big"), "'0.5,big' is not a list of numbers"),
+            (("--scales", "0.5,0"), "the scale 0.0 does not exist"),
+            (("--output-stride", "7"), "output stride 7 does not exist: choose 8, 16 or 32"),
+            (("--flip", "--bgr"), "--scales, --flip and --output-stride are for checkpoints"),
+        ],
+    )
+    def test_what_does_not_exist_or_does_not_go_together_is_refused(
+        self, command: Run, small_checkpoint: Path, photos: Path, words: tuple[str, ...], message: str
+    ) -> None:
+        status, out, err = command("evaluate", small_checkpoint, "--data", photos, *words)
+        assert status != 0
+        assert out == ""
+        assert message in err
+
+    def test_a_converted_file_has_one_scale(self, command: Run, photos: Path) -> None:
+        status, _, err = command("evaluate", shipped_model(), "--data", photos, "--flip")
+        assert status == 1
+        assert "give its checkpoint" in err
 
 
 class TestParity:
