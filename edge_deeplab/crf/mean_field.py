@@ -85,9 +85,11 @@ def mean_field(unary: Planes, rgb: Rgb, parameters: DenseCrf) -> Planes:
     """
     if unary.shape[1:] != rgb.shape[:2]:
         raise ValueError(f"energies of {unary.shape[1:]} pixels for a picture of {rgb.shape[:2]}")
+    height, width = rgb.shape[:2]
+    appearance = bilateral(rgb, parameters.sigma_alpha, parameters.sigma_beta)
     weighted = [
-        (parameters.w1, normalized(bilateral(rgb, parameters.sigma_alpha, parameters.sigma_beta), rgb.shape[:2])),
-        (parameters.w2, normalized(gaussian(parameters.sigma_gamma), rgb.shape[:2])),
+        (parameters.w1, normalized(appearance, (height, width))),
+        (parameters.w2, normalized(gaussian(parameters.sigma_gamma), (height, width))),
     ]
     # Potts: all other classes vote against a class. That is its own votes for it, and a term that all classes share.
     # The classes sum to 1, so the last one's votes are what the others leave of the votes of ones.

@@ -192,7 +192,8 @@ def _tensor(node: Node) -> NDArray[np.generic]:
         values = np.array(listed[:count], dtype)
         if not listed or len(listed) > count:
             raise ValueError(f"{len(listed)} numbers for {count} elements")
-        return np.concatenate([values, np.full(count - len(values), values[-1], dtype)]).reshape(shape)
+        filled: NDArray[np.generic] = np.concatenate([values, np.full(count - len(values), values[-1], dtype)])
+        return filled.reshape(shape)
     if len(content) != count * dtype.itemsize:
         raise ValueError(f"{len(content)} bytes for {count} elements")
     return np.frombuffer(content, dtype).reshape(shape).copy()

@@ -84,9 +84,10 @@ def build_imported(found: SourceDeepLab, spec: NetworkSpec) -> DeepLab:
             _copy_norm(target.bn, layer, found.source)
         _fold_normalization(normalized_layers(network)[0], found)
         classifier = network.classifier
-        classifier.weight.copy_(torch.from_numpy(found.classifier.weight))
+        assert isinstance(classifier, nn.Conv2d)
         assert classifier.bias is not None
         assert not isinstance(found.classifier.norm, BatchNorm)
+        classifier.weight.copy_(torch.from_numpy(found.classifier.weight))
         classifier.bias.copy_(torch.from_numpy(found.classifier.norm))
     return network.eval()
 
@@ -137,6 +138,7 @@ def _require_same(found: SourceDeepLab, network: DeepLab) -> None:
         ):
             raise ModelFileError(f"{found.source}: {layer.name} has no BatchNorm with a number for each channel")
     classifier = found.classifier
+    assert isinstance(network.classifier, nn.Conv2d)
     if classifier.weight.shape != tuple(network.classifier.weight.shape) or isinstance(classifier.norm, BatchNorm):
         raise ModelFileError(f"{found.source}: {classifier.name} is not a 1x1 convolution with a bias")
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from edge_deeplab.errors import ModelFileError
 from edge_deeplab.importing.network import OUTPUT_STRIDES, width_of
@@ -124,6 +124,7 @@ def build_folded(found: FoldedDeepLab, images: Tensor) -> DeepLab:
     """
     network = build_network(found.spec)
     classifier = network.classifier
+    assert isinstance(classifier, nn.Conv2d)
     assert classifier.bias is not None
     if found.classifier.weight.shape != classifier.weight.shape or found.classifier.bias.shape != classifier.bias.shape:
         raise ModelFileError(f"{found.weights.source}: {found.classifier.name} is no 1x1 convolution behind the head")
@@ -143,7 +144,8 @@ def fed(rgb: NDArray[np.uint8], found: FoldedDeepLab) -> NDArray[Any]:
             return (rgb.astype(np.int16) - 128).astype(np.int8)
         case _:
             weights = found.weights
-            return ((rgb / 255 - np.array(weights.mean)) / np.array(weights.deviation)).astype(found.dtype)
+            real: NDArray[np.float64] = (rgb / 255 - np.array(weights.mean)) / np.array(weights.deviation)
+            return real.astype(found.dtype)
 
 
 def _head(graph: TfliteGraph, name: str) -> _Head:

@@ -16,6 +16,10 @@ from edge_deeplab.training.recipe import load_recipe, shipped_recipes
 
 _FIRST = 'name = "mine"\nsummary = "a test"\n'
 _SMALLEST = _FIRST + "[sources.made]\n"
+# They came after the shipped recipes were run: written out, they would change those recipes' hashes.
+_LATER_SETTINGS = {
+    *("padding", "head_rectifier", "multi_grid", "aspp_fusion", "aspp_hidden", "aspp_refine", "input_scales"),
+}
 
 
 @pytest.fixture
@@ -146,7 +150,7 @@ def test_shipped_recipes_leave_nothing_open(name: str) -> None:
     assert all(set(splits) <= {"train", "val"} for splits in recipe.data.values())
     assert set(recipe.table["training"]) == set(asdict(TrainingConfig()))
     assert set(recipe.table["training"]["augmentation"]) == set(asdict(Augmentation()))
-    assert set(recipe.table["model"]["network"]) == set(asdict(NetworkSpec()))
+    assert set(recipe.table["model"]["network"]) == set(asdict(NetworkSpec())) - _LATER_SETTINGS
     missing = {"seed", "augmentation", "distillation", "teacher"}  # as in the float training, or beside the table
     assert set(recipe.table["quantization_aware"]["training"]) == set(asdict(TrainingConfig())) - missing
 

@@ -54,7 +54,8 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> the same
         squeezed = self.act(self.squeeze(x.mean((2, 3), keepdim=True)))
-        return x * self.gate(self.excite(squeezed))
+        gates: Tensor = self.gate(self.excite(squeezed))
+        return x * gates
 
 
 class InvertedResidualV3(nn.Module):
