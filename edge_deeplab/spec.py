@@ -187,7 +187,8 @@ class NetworkSpec:
 
     Attributes:
         backbone: the feature extractor.
-        width_multiplier: MobileNetV2's alpha (Sandler et al. 2018, section 4, "Trade-off hyper parameters").
+        width_multiplier: factor on the backbone's channels: MobileNetV2's alpha (Sandler et al. 2018, section 4,
+            "Trade-off hyper parameters"). The papers have the other backbones at 1 only.
         channel_divisor: the backbone's channels are rounded to multiples of it. 8 as in the authors' code; their
             DeepLabs of width 0.5 have 4: 12 channels at stride 4 instead of 16.
         output_stride: input size over the size of the last feature map: 8, 16 or 32 (Chen et al. 2017,
@@ -240,6 +241,12 @@ class NetworkSpec:
     aspp_refine: bool = False
     input_scales: tuple[float, ...] = (1.0,)
 
+    @property
+    def backbone_words(self) -> str:
+        """ "mobilenet_v2 0.5"; "resnet_50": where the paper has one width, it is named only if it is another."""
+        only = self.backbone is not Backbone.MOBILENET_V2 and self.width_multiplier == 1
+        return str(self.backbone) if only else f"{self.backbone} {self.width_multiplier}"
+
     def __post_init__(self) -> None:
         if self.output_stride not in (8, 16, 32):
             raise SpecError(f"output stride {self.output_stride} does not exist: choose 8, 16 or 32")
@@ -256,11 +263,8 @@ class NetworkSpec:
         self._check_head()
 
     def _check_backbone(self) -> None:
-        if self.backbone is not Backbone.MOBILENET_V2 and (self.width_multiplier, self.channel_divisor) != (1.0, 8):
-            raise SpecError(
-                f"{self.backbone} has no width multiplier or channel divisor: leave them at 1 and 8, or choose "
-                f"{Backbone.MOBILENET_V2}"
-            )
+        if self.backbone is not Backbone.MOBILENET_V2 and self.channel_divisor != 8:
+            raise SpecError(f"{self.backbone} has no channel divisor but 8: it belongs to {Backbone.MOBILENET_V2}")
         if not self.multi_grid:
             return
         if self.backbone not in _WITH_MULTI_GRID:

@@ -10,7 +10,7 @@ from edge_deeplab.errors import ModelFileError
 from edge_deeplab.evaluation.parity import ParityReport
 from edge_deeplab.evaluation.scores import Scores
 from edge_deeplab.files import sha256
-from edge_deeplab.spec import Backbone, Fusion, ModelSpec, NetworkSpec
+from edge_deeplab.spec import Fusion, ModelSpec, NetworkSpec
 from edge_deeplab.weights.card import Card, Score, load_card
 
 _UNKNOWN = "Not stated."
@@ -73,9 +73,8 @@ def completed(card: Card, report: ParityReport, folder: Path) -> Card:
 
 def _summary(spec: ModelSpec) -> str:
     network = spec.network
-    width = f" {network.width_multiplier:g}" if network.backbone is Backbone.MOBILENET_V2 else ""
     return (
-        f"{_version(network)} with {network.backbone}{width}, output stride {network.output_stride}, "
+        f"{_version(network)} with {network.backbone_words}, output stride {network.output_stride}, "
         f"{spec.height}x{spec.width} pixels, classes: {', '.join(spec.classes)}."
     )
 

@@ -43,8 +43,11 @@ def graph_in_tarball(path: Path) -> bytes:
             file = archive.extractfile(found)
             content = file.read() if file is not None else b""
     except (OSError, tarfile.TarError, zlib.error, EOFError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise ModelFileError(f"{path} is no tarball that can be read ({reason}): get a fresh copy") from error
+        # tarfile lists what each compression says of the file, a line for each: the first line is the reason.
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).partition("\n")[0]
+        raise ModelFileError(
+            f"{path} is no tarball that can be read ({reason.rstrip(':')}): get a fresh copy"
+        ) from error
     if len(content) != found.size:
         raise ModelFileError(f"{path} ends in the middle of {found.name}: get a fresh copy")
     return content

@@ -146,27 +146,29 @@ def at_output_stride(network: DeepLab, spec: NetworkSpec, output_stride: int) ->
 
 
 def _build_backbone(spec: NetworkSpec) -> DenseFeatures:
-    stride, grid, padding = spec.output_stride, spec.multi_grid, spec.padding
+    stride, grid, padding, width = spec.output_stride, spec.multi_grid, spec.padding, spec.width_multiplier
+
+    def residual(units: Sequence[int]) -> DenseFeatures:
+        return resnet.ResNet(units, output_stride=stride, multi_grid=grid, padding=padding, width_multiplier=width)
 
     def aligned_xception(entry: Sequence[xception.EntryBlock], middle: int) -> DenseFeatures:
-        return xception.Xception(entry, middle, output_stride=stride, multi_grid=grid, padding=padding)
+        return xception.Xception(
+            entry, middle, output_stride=stride, multi_grid=grid, padding=padding, width_multiplier=width
+        )
 
     match spec.backbone:
         case Backbone.MOBILENET_V2:
             return MobileNetV2(
-                width_multiplier=spec.width_multiplier,
-                channel_divisor=spec.channel_divisor,
-                output_stride=stride,
-                padding=padding,
+                width_multiplier=width, channel_divisor=spec.channel_divisor, output_stride=stride, padding=padding
             )
         case Backbone.MOBILENET_V3_LARGE:
-            return MobileNetV3Large(output_stride=stride, padding=padding)
+            return MobileNetV3Large(output_stride=stride, padding=padding, width_multiplier=width)
         case Backbone.RESNET_50:
-            return resnet.ResNet(resnet.UNITS_50, output_stride=stride, multi_grid=grid, padding=padding)
+            return residual(resnet.UNITS_50)
         case Backbone.RESNET_101:
-            return resnet.ResNet(resnet.UNITS_101, output_stride=stride, multi_grid=grid, padding=padding)
+            return residual(resnet.UNITS_101)
         case Backbone.VGG_16:
-            return VGG16(output_stride=stride, padding=padding)
+            return VGG16(output_stride=stride, padding=padding, width_multiplier=width)
         case Backbone.XCEPTION_41:
             return aligned_xception(xception.ENTRY, xception.MIDDLE_41)
         case Backbone.XCEPTION_65:

@@ -125,7 +125,7 @@ def test_parameters_that_do_not_exist_are_refused_by_name(name: str, value: floa
 
 
 def test_energies_of_another_picture_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"\(30, 32\) for a picture of \(8, 8\)"):
+    with pytest.raises(ValueError, match=r"\(30, 32\) pixels for a picture of \(8, 8\)"):
         mean_field(blobs(2), noise()[:8, :8], DenseCrf())
 
 

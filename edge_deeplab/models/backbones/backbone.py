@@ -24,6 +24,15 @@ class DenseFeatures(nn.Module):
         raise NotImplementedError
 
 
+def scaled_channels(channels: int, multiplier: float, divisor: int = 8) -> int:
+    """A paper's number of channels times a width multiplier: the nearest multiple of the divisor, and not more than a
+    tenth below the product (the rule of MobileNetV2's authors' code).
+    """
+    wanted = channels * multiplier
+    rounded = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * wanted else rounded
+
+
 class Stride:
     """The stride and rate reached so far, on the way to an output stride.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride
+from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride, scaled_channels
 from edge_deeplab.models.layers import ConvBNAct
 from edge_deeplab.spec import Padding
 
@@ -61,12 +61,12 @@ class MobileNetV2(DenseFeatures):
         padding: Padding = Padding.SYMMETRIC,
     ) -> None:
         super().__init__()
-        channels = _round_channels(_STEM_CHANNELS * width_multiplier, channel_divisor)
+        channels = scaled_channels(_STEM_CHANNELS, width_multiplier, channel_divisor)
         self.stem = ConvBNAct(3, channels, 3, stride=2, padding=padding)
         blocks: list[nn.Module] = []
         track = Stride(2, output_stride)
         for expansion, base, repeats, first_stride in _SEQUENCES:
-            out_channels = _round_channels(base * width_multiplier, channel_divisor)
+            out_channels = scaled_channels(base, width_multiplier, channel_divisor)
             for index in range(repeats):
                 # A block that loses its stride keeps the rate of what comes before it.
                 rate = track.rate
@@ -96,9 +96,3 @@ class MobileNetV2(DenseFeatures):
             if index == self._low_level_index:
                 low_level = x
         return low_level, x
-
-
-def _round_channels(channels: float, divisor: int) -> int:
-    """The nearest multiple of the divisor that is not more than a tenth below (the rule of the authors' code)."""
-    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * channels else rounded

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride
+from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride, scaled_channels
 from edge_deeplab.models.layers import ConvBNAct
 from edge_deeplab.spec import Padding
 
@@ -91,20 +91,21 @@ class MobileNetV3Large(DenseFeatures):
     Unlike the other backbones', a block that lost its stride has the rate of what follows: so torchvision trained it.
     """
 
-    def __init__(self, *, output_stride: int, padding: Padding) -> None:
+    def __init__(self, *, output_stride: int, padding: Padding, width_multiplier: float = 1.0) -> None:
         super().__init__()
-        self.stem = ConvBNAct(3, _STEM, 3, stride=2, activation=nn.Hardswish, padding=padding)
-        track, channels = Stride(2, output_stride), _STEM
+        track, channels = Stride(2, output_stride), scaled_channels(_STEM, width_multiplier)
+        self.stem = ConvBNAct(3, channels, 3, stride=2, activation=nn.Hardswish, padding=padding)
         blocks: list[nn.Module] = []
-        for row in _ROWS:
+        for full in _ROWS:
+            row = _scaled(full, width_multiplier)
             stride = track.take(row.stride)
             blocks.append(InvertedResidualV3(channels, row, stride=stride, dilation=track.rate, padding=padding))
             channels = row.out
             if track.reached == _LOW_LEVEL_STRIDE:
                 self.low_level_channels, self._low_level_index = channels, len(blocks)
         self.blocks = nn.ModuleList(blocks)
-        self.last = ConvBNAct(channels, _LAST, 1, activation=nn.Hardswish)
-        self.channels = _LAST
+        self.channels = scaled_channels(_LAST, width_multiplier)
+        self.last = ConvBNAct(channels, self.channels, 1, activation=nn.Hardswish)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) -> features at stride 4 and at the output stride."""
@@ -115,3 +116,8 @@ class MobileNetV3Large(DenseFeatures):
             if index == self._low_level_index:
                 low_level = x
         return low_level, self.last(x)
+
+
+def _scaled(row: _Row, multiplier: float) -> _Row:
+    hidden, out, squeeze = (scaled_channels(count, multiplier) if count else 0 for count in row[1:4])
+    return row._replace(hidden=hidden, out=out, squeeze=squeeze)

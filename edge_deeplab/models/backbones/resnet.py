@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride
+from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride, scaled_channels
 from edge_deeplab.models.layers import ConvBNAct, max_pool
 from edge_deeplab.spec import Padding
 
@@ -46,17 +46,25 @@ class ResNet(DenseFeatures):
         multi_grid: unit rates of the last block, multiplied by the block's rate (Chen et al. 2017, section 3.2.1);
             empty: plain atrous blocks, as torchvision's ``replace_stride_with_dilation``.
         padding: of what is strided.
+        width_multiplier: factor on all channels; 1 in the papers.
     """
 
     def __init__(
-        self, units: Sequence[int], *, output_stride: int, multi_grid: Sequence[int], padding: Padding
+        self,
+        units: Sequence[int],
+        *,
+        output_stride: int,
+        multi_grid: Sequence[int],
+        padding: Padding,
+        width_multiplier: float = 1.0,
     ) -> None:
         super().__init__()
-        self.stem = ConvBNAct(3, _WIDTHS[0], 7, stride=2, activation=nn.ReLU, padding=padding)
+        widths = [scaled_channels(width, width_multiplier) for width in _WIDTHS]
+        self.stem = ConvBNAct(3, widths[0], 7, stride=2, activation=nn.ReLU, padding=padding)
         self.pool = max_pool(3, 2, padding)
-        track, channels = Stride(4, output_stride), _WIDTHS[0]
+        track, channels = Stride(4, output_stride), widths[0]
         stages: list[nn.Module] = []
-        for width, count, first_stride in zip(_WIDTHS, units, _STRIDES, strict=True):
+        for width, count, first_stride in zip(widths, units, _STRIDES, strict=True):
             blocks: list[nn.Module] = []
             for index in range(count):
                 rate = track.rate
@@ -69,7 +77,7 @@ class ResNet(DenseFeatures):
                 channels = width * _EXPANSION
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)
-        self.low_level_channels = _WIDTHS[0] * _EXPANSION
+        self.low_level_channels = widths[0] * _EXPANSION
         self.channels = channels
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

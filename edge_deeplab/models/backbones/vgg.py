@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride
+from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride, scaled_channels
 from edge_deeplab.models.layers import ConvBNAct, max_pool
 from edge_deeplab.spec import Padding
 
@@ -20,13 +20,14 @@ class VGG16(DenseFeatures):
     fc6 and fc7 belong to the head.
     """
 
-    def __init__(self, *, output_stride: int, padding: Padding) -> None:
+    def __init__(self, *, output_stride: int, padding: Padding, width_multiplier: float = 1.0) -> None:
         super().__init__()
         track, channels = Stride(1, output_stride), 3
-        self.stem = ConvBNAct(3, _STAGES[0][0], 3, activation=nn.ReLU)
+        self.stem = ConvBNAct(3, scaled_channels(_STAGES[0][0], width_multiplier), 3, activation=nn.ReLU)
         stages: list[nn.Module] = []
         pools: list[nn.Module] = []
-        for width, count in _STAGES:
+        for base, count in _STAGES:
+            width = scaled_channels(base, width_multiplier)
             convolutions: list[nn.Module] = []
             for _ in range(count):
                 if channels > 3:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
-from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride
+from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride, scaled_channels
 from edge_deeplab.models.layers import ConvBNAct, SeparableConv
 from edge_deeplab.spec import Padding
 
@@ -24,6 +25,7 @@ class EntryBlock:
 ENTRY = (EntryBlock(128, 2), EntryBlock(256, 2), EntryBlock(728, 2))
 ENTRY_71 = (EntryBlock(128, 2), EntryBlock(256, 1), EntryBlock(256, 2), EntryBlock(728, 1), EntryBlock(728, 2))
 MIDDLE_41, MIDDLE_65 = 8, 16
+_STEM = (32, 64)
 _EXIT, _TAIL = (728, 1024, 1024), (1536, 1536, 2048)
 _LOW_LEVEL_STRIDE = 4
 
@@ -73,6 +75,7 @@ class Xception(DenseFeatures):
         output_stride: input size over the size of the last features.
         multi_grid: unit rates of the last three convolutions, multiplied by their rate; empty: (1, 1, 1).
         padding: of what is strided.
+        width_multiplier: factor on all channels; 1 in the paper.
     """
 
     def __init__(
@@ -83,42 +86,51 @@ class Xception(DenseFeatures):
         output_stride: int,
         multi_grid: Sequence[int],
         padding: Padding,
+        width_multiplier: float = 1.0,
     ) -> None:
         super().__init__()
-        self.stem = ConvBNAct(3, 32, 3, stride=2, activation=nn.ReLU, padding=padding)
-        self.widen = ConvBNAct(32, 64, 3, activation=nn.ReLU)
-        track, channels = Stride(2, output_stride), 64
+        wide = partial(scaled_channels, multiplier=width_multiplier)
+        track, channels = Stride(2, output_stride), wide(_STEM[1])
+        self.stem = ConvBNAct(3, wide(_STEM[0]), 3, stride=2, activation=nn.ReLU, padding=padding)
+        self.widen = ConvBNAct(wide(_STEM[0]), channels, 3, activation=nn.ReLU)
         blocks: list[nn.Module] = []
         for block in entry:
             if track.reached == _LOW_LEVEL_STRIDE:
                 # The last block at stride 4: its second convolution gives the decoder's features.
-                self.low_level_channels, self._low_level_index = block.channels, len(blocks)
+                self.low_level_channels, self._low_level_index = wide(block.channels), len(blocks)
             rate = track.rate
             blocks.append(
                 XceptionBlock(
                     channels,
-                    (block.channels,) * 3,
+                    (wide(block.channels),) * 3,
                     stride=track.take(block.stride),
                     dilation=rate,
                     project=True,
                     padding=padding,
                 )
             )
-            channels = block.channels
+            channels = wide(block.channels)
         blocks.extend(
             XceptionBlock(channels, (channels,) * 3, stride=1, dilation=track.rate, project=False, padding=padding)
             for _ in range(middle)
         )
         rate = track.rate
         blocks.append(
-            XceptionBlock(channels, _EXIT, stride=track.take(2), dilation=rate, project=True, padding=padding)
+            XceptionBlock(
+                channels,
+                [wide(width) for width in _EXIT],
+                stride=track.take(2),
+                dilation=rate,
+                project=True,
+                padding=padding,
+            )
         )
         self.blocks = nn.ModuleList(blocks)
         tail: list[nn.Module] = []
-        channels = _EXIT[-1]
+        channels = wide(_EXIT[-1])
         for width, unit in zip(_TAIL, multi_grid or (1, 1, 1), strict=True):
-            tail.append(SeparableConv(channels, width, dilation=track.rate * unit, activation=nn.ReLU))
-            channels = width
+            tail.append(SeparableConv(channels, wide(width), dilation=track.rate * unit, activation=nn.ReLU))
+            channels = wide(width)
         self.tail = nn.Sequential(*tail)
         self.channels = channels
 
