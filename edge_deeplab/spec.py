@@ -267,8 +267,8 @@ class NetworkSpec:
             raise SpecError(f"{self.backbone} has no channel divisor but 8: it belongs to {Backbone.MOBILENET_V2}")
         if not self.multi_grid:
             return
-        if self.backbone not in _WITH_MULTI_GRID:
-            raise SpecError(f"{self.backbone} has no multi-grid: it belongs to {', '.join(_WITH_MULTI_GRID)}")
+        if self.backbone not in WITH_MULTI_GRID:
+            raise SpecError(f"{self.backbone} has no multi-grid: it belongs to {', '.join(WITH_MULTI_GRID)}")
         if len(self.multi_grid) != 3 or min(self.multi_grid) < 1:
             raise SpecError(f"multi_grid {self.multi_grid} must be three rates of at least 1, such as (1, 2, 4)")
 
@@ -288,13 +288,14 @@ class NetworkSpec:
             raise SpecError("aspp_refine stands in place of a decoder: choose one of them")
 
 
-_WITH_MULTI_GRID = (
+WITH_MULTI_GRID = (
     Backbone.RESNET_50,
     Backbone.RESNET_101,
     Backbone.XCEPTION_41,
     Backbone.XCEPTION_65,
     Backbone.XCEPTION_71,
 )
+"""The backbones that may have unit rates in their last block."""
 
 
 def _integers(values: Iterable[Any]) -> tuple[int, ...]:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_deeplab.cli.model_path import CHECKPOINT
+from edge_deeplab.cli.network_options import NETWORK_OPTIONS, network_options
 from edge_deeplab.cli.options import given, refuse_options
 from edge_deeplab.cli.recipe_training import train_recipe
 from edge_deeplab.cli.teacher_options import VIEW_OPTIONS, teacher_view_options
-from edge_deeplab.spec import Backbone
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edge_deeplab.data.sample import SegmentationDataset
+    from edge_deeplab.spec import NetworkSpec
     from edge_deeplab.training.teacher import Teacher
 
 _WITH_RECIPE = (
@@ -31,9 +34,10 @@ _WITH_RECIPE = (
 )
 _ONLY_WITH_RECIPE = ("stop_after", "other_data")
 _OF_THE_NETWORK = (
-    *("init", "init_range", "input_size", "backbone", "width", "channel_divisor", "output_stride"),
-    *("head_channels", "freeze_epochs"),
+    *NETWORK_OPTIONS,
+    *("init", "init_range", "input_size", "output_stride", "freeze_epochs", "thaw_epochs"),
 )
+_CHECKPOINT_SUFFIX = ".safetensors"
 
 
 @click.command()
@@ -57,7 +61,8 @@ _OF_THE_NETWORK = (
     metavar="none|imagenet|FILE",
     default="none",
     show_default=True,
-    help="First weights of the backbone: random; torchvision's (download); .npz of Keras; .tflite of a DeepLab.",
+    help="First weights. Of the backbone: random; torchvision's (download); .npz of Keras; .tflite of a DeepLab. "
+    "Of the whole network: a checkpoint, whose classes may be others.",
 )
 @click.option(
     "--init-range",
@@ -67,21 +72,7 @@ _OF_THE_NETWORK = (
     help="What a .tflite of --init takes for black and white: 0 1, -1 1 or 0 255; from the file, where it says so.",
 )
 @click.option("--input-size", default=256, show_default=True, help="Height and width of the network's input.")
-@click.option(
-    "--backbone",
-    type=click.Choice([str(backbone) for backbone in Backbone]),
-    default=str(Backbone.MOBILENET_V2),
-    show_default=True,
-)
-@click.option("--width", default=1.0, show_default=True, help="MobileNetV2's width multiplier.")
-@click.option(
-    "--channel-divisor",
-    default=8,
-    show_default=True,
-    help="The backbone's channels are multiples of it: 4 for the published DeepLabs of width 0.5.",
-)
-@click.option("--output-stride", default=16, show_default=True, help="8, 16 or 32.")
-@click.option("--head-channels", default=128, show_default=True, help="Channels of ASPP and decoder.")
+@network_options
 @click.option("--epochs", type=click.IntRange(min=1), help="9; 3 with --qat.")
 @click.option("--batch-size", default=16, show_default=True, help="Of one process.")
 @click.option("--optimizer", type=click.Choice(["adamw", "sgd"]), default="adamw", show_default=True)
@@ -89,6 +80,7 @@ _OF_THE_NETWORK = (
 @click.option("--lr", type=float, help="Learning rate of the head: 1e-3; 1e-4 with --qat.")
 @click.option("--backbone-rate", type=float, help="The backbone's rate, as a factor on --lr: 0.3; 0.5 with --qat.")
 @click.option("--freeze-epochs", default=0, show_default=True, help="First epochs with a frozen backbone.")
+@click.option("--thaw-epochs", default=0, show_default=True, help="Epochs after these, in which it thaws from its end.")
 @click.option("--scale", nargs=2, type=float, default=(0.8, 1.6), show_default=True, help="Range of random zoom.")
 @click.option("--rotation", default=15.0, show_default=True, help="Largest random rotation in degrees, either way.")
 @click.option("--turn", default=0.0, show_default=True, help="Share of photos on their side or upside down.")
@@ -129,11 +121,8 @@ def command(
     init: str,
     init_range: tuple[float, float] | None,
     input_size: int,
-    backbone: str,
-    width: float,
-    channel_divisor: int,
-    output_stride: int,
-    head_channels: int,
+    network: Callable[[int], NetworkSpec],
+    output_stride: int | None,
     epochs: int | None,
     batch_size: int,
     optimizer: str,
@@ -141,6 +130,7 @@ def command(
     lr: float | None,
     backbone_rate: float | None,
     freeze_epochs: int,
+    thaw_epochs: int,
     scale: tuple[float, float],
     rotation: float,
     turn: float,
@@ -195,8 +185,9 @@ def command(
     from edge_deeplab.data.transforms import Augmentation
     from edge_deeplab.models.deeplab import build_network
     from edge_deeplab.runtime.foreign.adaptation import InputRange
-    from edge_deeplab.spec import ModelSpec, NetworkSpec
+    from edge_deeplab.spec import ModelSpec
     from edge_deeplab.training.config import OptimizerKind, TeacherViews, TrainingConfig
+    from edge_deeplab.training.fine_tuning import network_for
     from edge_deeplab.training.initialization import initialize_backbone
     from edge_deeplab.training.quantization_aware import FINE_TUNING, QuantizationAwareConfig
     from edge_deeplab.training.run import train
@@ -240,33 +231,33 @@ def command(
             accelerator=accelerator,
         )
         return
+    from_checkpoint = init.lower().endswith(_CHECKPOINT_SUFFIX)
+    if from_checkpoint:
+        own = (*NETWORK_OPTIONS, "init_range")
+        refuse_options(context, own, "does not go with a checkpoint as --init: the checkpoint says it")
     train_data, val_data = open_splits(data, train_split, val_split, names, skip_bad=skip_bad)
-    spec = ModelSpec(
-        network=NetworkSpec(
-            backbone=Backbone(backbone),
-            width_multiplier=width,
-            channel_divisor=channel_divisor,
-            output_stride=output_stride,
-            aspp_channels=head_channels,
-            decoder_channels=head_channels,
-            num_classes=len(train_data.classes),
-        ),
-        height=input_size,
-        width=input_size,
-        classes=train_data.classes,
-    )
     torch.manual_seed(seed)
-    network = build_network(spec.network)
-    if not resume:
+    if from_checkpoint:
+        built, layers = network_for(Path(init), train_data.classes, output_stride=output_stride)
+    else:
+        layers = network(len(train_data.classes))
+        built = build_network(layers)
+    spec = ModelSpec(network=layers, height=input_size, width=input_size, classes=train_data.classes)
+    if not resume and not from_checkpoint:
         input_range = None if init_range is None else InputRange.uniform(*init_range)
-        initialize_backbone(network, init, train_data, spec, input_range=input_range)
+        initialize_backbone(built, init, train_data, spec, input_range=input_range)
     checkpoint = train(
-        network,
+        built,
         spec,
         train_data,
         val_data,
         out,
-        TrainingConfig(**chosen, freeze_epochs=freeze_epochs, distillation=0.0 if teacher is None else distillation),
+        TrainingConfig(
+            **chosen,
+            freeze_epochs=freeze_epochs,
+            thaw_epochs=thaw_epochs,
+            distillation=0.0 if teacher is None else distillation,
+        ),
         teacher=taught_by(train_data),
         resume=resume,
         devices=devices,

@@ -50,6 +50,13 @@ class DeepLab(nn.Module):
         self.classifier = classifier
         self.input_scales = tuple(input_scales)
 
+    @property
+    def class_layers(self) -> tuple[nn.Conv2d, ...]:
+        """The layers that give the scores of classes: one, or one for each summed branch."""
+        ends = self.aspp.branches if isinstance(self.aspp, SummedASPP) else [self.classifier]
+        layers = [end[-1] if isinstance(end, nn.Sequential) else end for end in ends]
+        return tuple(layer for layer in layers if isinstance(layer, nn.Conv2d))
+
     def forward(self, image: Tensor) -> Tensor:
         """Segment a batch.
 

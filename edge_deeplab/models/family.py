@@ -5,7 +5,9 @@ Change them with ``dataclasses.replace``: other classes, another output stride, 
 
 from __future__ import annotations
 
-from edge_deeplab.spec import Backbone, Fusion, NetworkSpec, Rectifier
+from dataclasses import replace
+
+from edge_deeplab.spec import WITH_MULTI_GRID, Backbone, Fusion, NetworkSpec, Rectifier
 
 _VOC = 21
 
@@ -86,3 +88,13 @@ TORCHVISION_MOBILENET_V3 = NetworkSpec(
     num_classes=_VOC,
 )
 """torchvision's ``deeplabv3_mobilenet_v3_large``: the rates of output stride 8 at 16."""
+
+
+def with_backbone(member: NetworkSpec, backbone: Backbone) -> NetworkSpec:
+    """A member's head on another backbone, which brings its rectifier; multi-grid stays where the backbone has it."""
+    return replace(
+        member,
+        backbone=backbone,
+        head_rectifier=Rectifier.RELU6 if backbone is Backbone.MOBILENET_V2 else Rectifier.RELU,
+        multi_grid=member.multi_grid if backbone in WITH_MULTI_GRID else (),
+    )

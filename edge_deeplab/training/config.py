@@ -55,6 +55,7 @@ class TrainingConfig:
         schedule: how the rate falls.
         warmup_steps: optimizer steps of linear warm-up.
         freeze_epochs: epochs at the start in which the backbone keeps its weights and BatchNorm statistics.
+        thaw_epochs: epochs after these in which more and more of it learns, from its end to its stem.
         freeze_batchnorm_epochs: epochs at the end in which BatchNorm keeps its statistics.
         clip: largest norm of the gradient; longer ones are shortened to it.
         ema_decay: of the moving average of the weights, which is what is evaluated and saved.
@@ -79,6 +80,7 @@ class TrainingConfig:
     schedule: Schedule = Schedule.COSINE
     warmup_steps: int = 100
     freeze_epochs: int = 0
+    thaw_epochs: int = 0
     freeze_batchnorm_epochs: int = 1
     clip: float = 5.0
     ema_decay: float = 0.998
@@ -101,8 +103,11 @@ class TrainingConfig:
             raise SpecError(f"ema_decay is {self.ema_decay}: it lies in [0, 1)")
         if not 0 <= self.distillation <= 1:
             raise SpecError(f"distillation is {self.distillation}: it is a share, in [0, 1]")
-        if self.freeze_epochs > self.epochs:
-            raise SpecError(f"freeze_epochs is {self.freeze_epochs}, and the run has only {self.epochs} epochs")
+        if min(self.freeze_epochs, self.thaw_epochs) < 0:
+            raise SpecError(f"freeze_epochs is {self.freeze_epochs}, thaw_epochs {self.thaw_epochs}: give 0 or more")
+        if self.freeze_epochs + self.thaw_epochs > self.epochs:
+            thaw = f" and thaw_epochs {self.thaw_epochs}" if self.thaw_epochs else ""
+            raise SpecError(f"freeze_epochs is {self.freeze_epochs}{thaw}, and the run has only {self.epochs} epochs")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, to keep with the run."""

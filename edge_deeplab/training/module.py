@@ -13,6 +13,7 @@ from edge_deeplab.data.sample import IGNORE
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.training.config import OptimizerKind
 from edge_deeplab.training.depthwise import fast_depthwise_gradients
+from edge_deeplab.training.freezing import freeze, thawed_share
 from edge_deeplab.training.teacher import Distillation
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -31,6 +32,7 @@ class SegmentationModule(LightningModule):
         weight_decay: of convolution weights.
         rate_factor: optimizer step -> factor on every rate.
         freeze_epochs: first epochs in which the backbone stands still.
+        thaw_epochs: epochs after these in which more and more of it learns.
         batchnorm_until: first epoch in which BatchNorm keeps its statistics.
     """
 
@@ -46,6 +48,7 @@ class SegmentationModule(LightningModule):
         weight_decay: float,
         rate_factor: Callable[[int], float],
         freeze_epochs: int,
+        thaw_epochs: int = 0,
         batchnorm_until: int,
     ) -> None:
         super().__init__()
@@ -53,18 +56,15 @@ class SegmentationModule(LightningModule):
         self._loss, self._distillation = loss, distillation
         self._optimizer, self._learning_rate, self._backbone_rate = optimizer, learning_rate, backbone_rate
         self._weight_decay, self._rate_factor = weight_decay, rate_factor
-        self._freeze_epochs, self._batchnorm_until = freeze_epochs, batchnorm_until
+        self._freeze_epochs, self._thaw_epochs, self._batchnorm_until = freeze_epochs, thaw_epochs, batchnorm_until
 
     def on_fit_start(self) -> None:
         if self._distillation is not None:
             self._distillation.teacher.to(self.device)
 
     def on_train_epoch_start(self) -> None:
-        frozen = self.current_epoch < self._freeze_epochs
-        self.network.backbone.requires_grad_(not frozen)
         self.network.train()
-        if frozen:
-            self.network.backbone.eval()
+        freeze(self.network.backbone, thawed_share(self.current_epoch, self._freeze_epochs, self._thaw_epochs))
         if self.current_epoch >= self._batchnorm_until:
             for module in self.network.modules():
                 if isinstance(module, nn.BatchNorm2d):

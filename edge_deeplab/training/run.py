@@ -110,6 +110,7 @@ def train(
         weight_decay=config.weight_decay,
         rate_factor=rate_factor(train_data, config, devices=devices),
         freeze_epochs=config.freeze_epochs,
+        thaw_epochs=config.thaw_epochs,
         batchnorm_until=config.epochs - config.freeze_batchnorm_epochs,
     )
 
@@ -166,7 +167,9 @@ def fit(
             accelerator=accelerator,
             devices=devices,
             # A frozen backbone gives no gradients, which DDP must be told to expect.
-            strategy=DDPStrategy(find_unused_parameters=config.freeze_epochs > 0) if devices > 1 else "auto",
+            strategy=DDPStrategy(find_unused_parameters=config.freeze_epochs + config.thaw_epochs > 0)
+            if devices > 1
+            else "auto",
             precision=config.precision,  # type: ignore[arg-type]
             max_epochs=stop_after or config.epochs,
             limit_train_batches=config.epoch_steps or 1.0,
