@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from edge_deeplab.runtime.coreml.operators import convolution, elementwise, quantized, resize, shape
+from edge_deeplab.runtime.coreml.operators import convolution, elementwise, pooling, quantized, resize, shape
 
 Kernel = Callable[..., Any]
 """A pure function on arrays. Its parameters have MIL's names and defaults; floats are float32 throughout."""
@@ -15,6 +15,7 @@ KERNELS: Mapping[str, Kernel] = {
     for kernel in (
         convolution.conv,
         convolution.batch_norm,
+        pooling.max_pool,
         resize.upsample_bilinear,
         resize.resize_bilinear,
         resize.resize,
@@ -22,9 +23,12 @@ KERNELS: Mapping[str, Kernel] = {
         elementwise.sub,
         elementwise.mul,
         elementwise.real_div,
+        elementwise.maximum,
         elementwise.relu,
         elementwise.relu6,
         elementwise.clip,
+        elementwise.thresholded_relu,
+        elementwise.sigmoid_hard,
         elementwise.sigmoid,
         elementwise.softmax,
         elementwise.reduce_mean,

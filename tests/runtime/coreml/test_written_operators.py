@@ -48,6 +48,21 @@ CASES: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Tensor], Any]]] = {
             x, *(torch.from_numpy(values) for values in (BIAS[:4], BIAS[:4] ** 2, BIAS[2:], BIAS[1:5]))
         ),
     ),
+    "max_pool": (
+        lambda mb, x: mb.max_pool(
+            x=x - 9.0, kernel_sizes=[3, 3], strides=[2, 1], pad_type="custom", pad=[1, 1, 1, 1], ceil_mode=False
+        ),
+        lambda x: functional.max_pool2d(x - 9.0, 3, (2, 1), 1),  # below zero: a border of zeros would win
+    ),
+    "maximum": (lambda mb, x: mb.maximum(x=x, y=BIAS[0]), lambda x: x.clamp(min=float(BIAS[0]))),
+    "thresholded_relu": (
+        lambda mb, x: mb.thresholded_relu(x=x, alpha=-0.5),
+        lambda x: functional.threshold(x, -0.5, 0.0),
+    ),
+    "sigmoid_hard": (
+        lambda mb, x: mb.sigmoid_hard(x=x * 4.0, alpha=1 / 6, beta=0.5),
+        lambda x: functional.hardsigmoid(x * 4),
+    ),
     "upsample_bilinear": (
         lambda mb, x: mb.upsample_bilinear(x=x, scale_factor_height=2.0, scale_factor_width=4.0, align_corners=False),
         lambda x: functional.interpolate(x, scale_factor=(2, 4), mode="bilinear", align_corners=False),

@@ -44,6 +44,12 @@ def real_div(x: Floats, y: Floats) -> Floats:
     return result
 
 
+def maximum(x: Array, y: Array) -> Array:
+    """The larger of x and y, broadcast as numpy does."""
+    result: Array = np.maximum(x, y)
+    return result
+
+
 def relu(x: Floats) -> Floats:
     """max(x, 0)."""
     result: Floats = np.maximum(x, np.float32(0))
@@ -59,6 +65,16 @@ def clip(x: Floats, alpha: Floats | np.float32, beta: Floats | np.float32) -> Fl
     """min(max(x, alpha), beta)."""
     result = np.maximum(x, alpha)
     return np.minimum(result, beta, out=result)
+
+
+def thresholded_relu(x: Floats, alpha: Floats | float = 1.0) -> Floats:
+    """x where it is at least alpha, else 0."""
+    return np.where(x >= np.float32(alpha), x, np.float32(0))
+
+
+def sigmoid_hard(x: Floats, alpha: Floats | float = 0.2, beta: Floats | float = 0.5) -> Floats:
+    """min(max(alpha * x + beta, 0), 1)."""
+    return clip(x * np.float32(alpha) + np.float32(beta), np.float32(0), np.float32(1))
 
 
 def sigmoid(x: Floats) -> Floats:

@@ -1,0 +1,79 @@
+"""Every member of the family in miniature: trained by the command, converted by the command, and held to parity.
+
+``convert`` compares each file with PyTorch and exits with 1 above a tolerance, so its exit status is the test. The
+shipped member, MobileNetV2 with V3+, is in test_every_target.py.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from edge_deeplab.artifact import load_artifact
+from edge_deeplab.checkpoint import load_checkpoint
+from edge_deeplab.cli.main import run
+from edge_deeplab.spec import Backbone, NetworkSpec
+
+_SIDE = 96
+_FILES = ("onnx", "tflite-float32", "coreml-float32")
+_INTEGERS = ("tflite-int8", "onnx-qdq")
+# The member, and what is in its specification that no other has. No int8: V1 and V2, whose scores are added or compared
+# over several runs, and hard-swish.
+_MEMBERS = {
+    "v1 vgg_16": (("--head", "v1"), {"backbone": Backbone.VGG_16, "aspp_hidden": True, "output_stride": 8}, False),
+    "v2 resnet_50": (
+        ("--head", "v2", "--set", "input_scales=[0.5, 1]", "--set", "atrous_rates=[6, 12]"),
+        {"backbone": Backbone.RESNET_50, "input_scales": (0.5, 1.0)},
+        False,
+    ),
+    "v3 resnet_50": (("--head", "v3"), {"backbone": Backbone.RESNET_50, "multi_grid": (1, 2, 4)}, True),
+    "v3 mobilenet_v3_large": (("--head", "v3"), {"backbone": Backbone.MOBILENET_V3_LARGE, "decoder": False}, False),
+    "v3+ xception_41": (("--set", "padding=same"), {"backbone": Backbone.XCEPTION_41, "decoder": True}, True),
+}
+
+
+def _losses(folder: Path) -> list[float]:
+    with (folder / "curves.csv").open(newline="") as file:
+        return [float(row["train_loss"]) for row in csv.DictReader(file)]
+
+
+@pytest.mark.convert
+@pytest.mark.parametrize("member", _MEMBERS)
+def test_a_member_learns_converts_and_passes(member: str, made_persons: Path, tmp_path: Path) -> None:
+    options, expected, integers = _MEMBERS[member]
+    words = ["train", made_persons, "--out", tmp_path / "run", "--backbone", member.split()[1], "--width", "0.125"]
+    words += [*options, "--head-channels", "16", "--input-size", _SIDE, "--epochs", "4", "--batch-size", "8"]
+    words += [
+        "--lr",
+        "5e-3",
+        "--backbone-rate",
+        "1",
+        "--precision",
+        "float32",
+        "--accelerator",
+        "cpu",
+        "--workers",
+        "0",
+    ]
+    assert run([str(word) for word in words]) == 0
+    losses = _losses(tmp_path / "run")
+    assert losses[-1] < losses[0]
+    checkpoint = tmp_path / "run/model.safetensors"
+    network = load_checkpoint(checkpoint).spec.network
+    assert {name: getattr(network, name) for name in expected} == expected
+    assert network != NetworkSpec()
+
+    targets = (*_FILES, *_INTEGERS) if integers else _FILES
+    words = ["convert", checkpoint, "--data", made_persons, "--out", tmp_path / "files", "--threads", "1"]
+    if integers:
+        words += ["--calibration", made_persons, "--calibration-images", "32"]
+    assert run([str(word) for word in (*words, *(part for name in targets for part in ("--target", name)))]) == 0
+    written = [
+        load_artifact(path.with_suffix(""))
+        for path in (tmp_path / "files").glob("model*.json")
+        if not path.name.endswith(".ranges.json")
+    ]
+    assert sorted(str(artifact.target) for artifact in written) == sorted(targets)
+    assert {artifact.spec.network for artifact in written} == {network}
