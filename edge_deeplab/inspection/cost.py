@@ -1,4 +1,4 @@
-"""What a model's network costs: at its own size and at the papers', as it is and as the papers counted."""
+"""What a model's network costs, at its own size and at the papers': the plain count, and the one of their tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class CostRow:
         width: columns of the image.
         images: "1", or "6 scales" or "6 scales, 2 flips", all of whose costs are added.
         multiply_adds: of the convolutions.
-        papers: as the papers counted: with what TensorFlow's space-to-batch adds to atrous convolutions.
+        space_to_batch: with what space-to-batch adds to atrous convolutions: the count that comes out as in the papers'
+            tables (:func:`edge_deeplab.models.cost.count_cost`).
     """
 
     output_stride: int
@@ -38,7 +39,7 @@ class CostRow:
     width: int
     images: str
     multiply_adds: int
-    papers: int
+    space_to_batch: int
 
 
 def model_spec(path: Path) -> ModelSpec:
@@ -73,7 +74,7 @@ def _scaled(spec: ModelSpec, output_stride: int) -> Iterator[CostRow]:
     # 513 is 512 + 1, and scale s makes 512 s + 1 of it.
     sizes = [int((_PAPER_SIZE - 1) * scale) + 1 for scale in _PAPER_SCALES]
     parts = [_row(spec, output_stride, (size, size)) for size in sizes]
-    counts = sum(part.multiply_adds for part in parts), sum(part.papers for part in parts)
+    counts = sum(part.multiply_adds for part in parts), sum(part.space_to_batch for part in parts)
     for flips, words in ((1, f"{len(sizes)} scales"), (2, f"{len(sizes)} scales, 2 flips")):
         yield CostRow(output_stride, _PAPER_SIZE, _PAPER_SIZE, words, flips * counts[0], flips * counts[1])
 
@@ -81,5 +82,5 @@ def _scaled(spec: ModelSpec, output_stride: int) -> Iterator[CostRow]:
 def _row(spec: ModelSpec, output_stride: int, size: tuple[int, int]) -> CostRow:
     with torch.device("meta"):
         network = build_network(replace(spec.network, output_stride=output_stride))
-    plain, papers = (count_cost(network, *size, space_to_batch=batch).multiply_adds for batch in (False, True))
-    return CostRow(output_stride, *size, "1", plain, papers)
+    plain, padded = (count_cost(network, *size, space_to_batch=batch).multiply_adds for batch in (False, True))
+    return CostRow(output_stride, *size, "1", plain, padded)

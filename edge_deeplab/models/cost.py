@@ -26,9 +26,11 @@ def count_cost(network: nn.Module, height: int, width: int, *, space_to_batch: b
         network: on any device, "meta" included; left as it is.
         height: rows of the image.
         width: columns of the image.
-        space_to_batch: count atrous convolutions as TensorFlow computed them when the DeepLab papers counted: the map
-            is cut into rate x rate maps of equal size (``tf.space_to_batch``), for which it is padded to a multiple of
-            the rate. Table 5 of Chen et al. 2018 has these operations in it: 5 % at output stride 16.
+        space_to_batch: count what an atrous convolution costs by way of ``tf.space_to_batch``: the map is cut into
+            rate x rate maps of equal size, for which it is padded to a multiple of the rate. That the DeepLab papers
+            counted so is inferred, and they do not say how they counted: this count comes within 0.3 % of every number
+            in table 5 of Chen et al. 2018, and the plain one is up to 7.4 % below, most where dense atrous convolutions
+            are many.
     """
     training = network.training
     device = next(network.parameters()).device
