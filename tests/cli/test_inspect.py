@@ -80,7 +80,7 @@ def test_the_cost_of_the_network_is_told(edge_deeplab: Run, small_checkpoint: Pa
     assert (rows[0]["height"], rows[0]["width"]) == (96, 96)
     assert [row["output_stride"] for row in rows[1:4]] == [8, 16, 32]
     assert rows[1]["multiply_adds"] > rows[2]["multiply_adds"] > rows[3]["multiply_adds"]
-    assert rows[2]["papers"] > rows[2]["multiply_adds"]
+    assert rows[2]["space_to_batch"] > rows[2]["multiply_adds"]
     assert [row["images"] for row in rows[4:]] == ["6 scales", "6 scales, 2 flips"]
     assert rows[5]["multiply_adds"] == 2 * rows[4]["multiply_adds"] > 2 * 8 * rows[2]["multiply_adds"]
 

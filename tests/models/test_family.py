@@ -169,7 +169,7 @@ def test_table_5_of_the_v3_plus_paper(output_stride: int, decoder: bool, separab
 
 
 def test_scales_and_flips_of_the_cost_tables() -> None:
-    """601.74 B and 1203.34 B (table 5); 152.59 B and 2.75 B (research/deeplab's model zoo). A scale s makes 512 s + 1."""
+    """601.74 and 1203.34 B (table 5), 152.59 and 2.75 B (research/deeplab's model zoo). Scale s makes 512 s + 1."""
     sizes = tuple(int(512 * scale) + 1 for scale in _INPUT_SCALES)
     spec = dataclasses.replace(DEEPLAB_V3_PLUS, decoder=False, aspp_separable=False)
     once = _billions(spec, sizes)
