@@ -50,7 +50,12 @@ CASES: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Tensor], Any]]] = {
     ),
     "max_pool": (
         lambda mb, x: mb.max_pool(
-            x=x - 9.0, kernel_sizes=[3, 3], strides=[2, 1], pad_type="custom", pad=[1, 1, 1, 1], ceil_mode=False
+            x=mb.sub(x=x, y=np.float32(9)),
+            kernel_sizes=[3, 3],
+            strides=[2, 1],
+            pad_type="custom",
+            pad=[1, 1, 1, 1],
+            ceil_mode=False,
         ),
         lambda x: functional.max_pool2d(x - 9.0, 3, (2, 1), 1),  # below zero: a border of zeros would win
     ),
@@ -60,7 +65,7 @@ CASES: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Tensor], Any]]] = {
         lambda x: functional.threshold(x, -0.5, 0.0),
     ),
     "sigmoid_hard": (
-        lambda mb, x: mb.sigmoid_hard(x=x * 4.0, alpha=1 / 6, beta=0.5),
+        lambda mb, x: mb.sigmoid_hard(x=mb.mul(x=x, y=np.float32(4)), alpha=1 / 6, beta=0.5),
         lambda x: functional.hardsigmoid(x * 4),
     ),
     "upsample_bilinear": (
