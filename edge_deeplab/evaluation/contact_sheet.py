@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from edge_deeplab.data.sample import SegmentationDataset
+from edge_deeplab.evaluation.class_colours import names_in, overlay
 from edge_deeplab.evaluation.drawing import LEGEND, Tile, difference, sheet
 from edge_deeplab.evaluation.evaluate import Evaluation, PostProcessing, predict
 from edge_deeplab.evaluation.labels import labels_for
@@ -27,6 +28,8 @@ def contact_sheet(
 ) -> Rgb:
     """Draw the worst pictures: photo beside prediction against truth, with id, source and scores.
 
+    With several classes the photo has what was predicted over it, in Pascal VOC's colours, and their names above it.
+
     Args:
         evaluation: what :func:`edge_deeplab.evaluation.evaluate.evaluate` gave for this session and data set.
         session: the model, which segments these pictures once more.
@@ -45,8 +48,11 @@ def contact_sheet(
         sample = dataset[score.index]
         predicted = predict(session, labels, sample.image, lock, post_processing)
         painted = difference(sample.image, predicted, labels.truth(sample.mask, sample.ignored))
+        several = len(labels.names) > 2
+        shown = overlay(sample.image, predicted) if several else sample.image
+        found = names_in(predicted, labels.names) if several else score.source
         tiles += [
-            Tile(sample.image, (f"{place}. {score.id}", score.source)),
+            Tile(shown, (f"{place}. {score.id}", found)),
             Tile(painted, (_headline(score), _second_line(score))),
         ]
     rows = [tiles[start : start + 2 * _PAIRS_A_ROW] for start in range(0, len(tiles), 2 * _PAIRS_A_ROW)]
