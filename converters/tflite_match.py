@@ -91,7 +91,7 @@ def _candidates(model: Any, points: dict[str, Tensor], tensors: dict[int, NDArra
     for operator in graph.operators:
         kind = op_name(model, operator)
         for index in map(int, operator.outputs):
-            names = known.near(tensors[index])
+            names = known.near(tensors[index]) or known.near(_one_pixel(tensors[index]))
             if not names and kind in MOVES:
                 names = found[int(operator.inputs[0])]
             found[index] = names
@@ -99,6 +99,13 @@ def _candidates(model: Any, points: dict[str, Tensor], tensors: dict[int, NDArra
         if not names:
             raise unknown_tensor(f"the TFLite tensor {tensor_name(graph.tensors[index])!r} {tensors[index].shape}")
     return found
+
+
+def _one_pixel(values: NDArray[Any]) -> NDArray[Any]:
+    """A map of one pixel that the exporter left as (N, C, 1, 1), as the mean behind a TRANSPOSE, as (N, 1, 1, C): the
+    same numbers in the same order. Others as they are.
+    """
+    return values.transpose(0, 2, 3, 1) if values.ndim == 4 and values.shape[2:] == (1, 1) else values
 
 
 def _match_convolutions(
