@@ -37,7 +37,8 @@ def overlay(rgb: Rgb, classes: ClassMap) -> Rgb:
     """
     colours = voc_colours()[classes].astype(np.float32)
     mixed = np.where((classes == 0)[:, :, None], rgb / 3, rgb * (1 - _SHARE) + colours * _SHARE)
-    return np.rint(mixed).astype(np.uint8)
+    painted: Rgb = np.rint(mixed).astype(np.uint8)
+    return painted
 
 
 def names_in(classes: ClassMap, names: tuple[str, ...]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from edge_deeplab.runtime.coreml.operators.convolution import Floats, Sizes, padding
 from edge_deeplab.runtime.coreml.operators.unsupported import UnsupportedError
@@ -38,8 +40,13 @@ def max_pool(
     stride = (1, 1) if strides is None else (int(strides[0]), int(strides[1]))
     border = padding(pad_type, pad, x.shape[2:], kernel, stride)
     padded = np.pad(x, ((0, 0), (0, 0), *border), constant_values=-np.inf)
-    if padded.shape[2] < kernel[0] or padded.shape[3] < kernel[1]:
+    rows, columns = ((padded.shape[2 + axis] - kernel[axis]) // stride[axis] + 1 for axis in range(2))
+    if min(rows, columns) < 1:
         raise UnsupportedError(f"its window has {kernel[0]}x{kernel[1]} pixels, more than its padded input")
-    windows = sliding_window_view(padded, kernel, axis=(2, 3))[:, :, :: stride[0], :: stride[1]]
-    largest: Floats = windows.max(axis=(4, 5))
+    # One strided view for each place in the window.
+    views = [
+        padded[:, :, top :: stride[0], left :: stride[1]][:, :, :rows, :columns]
+        for top, left in itertools.product(range(kernel[0]), range(kernel[1]))
+    ]
+    largest: Floats = functools.reduce(np.maximum, views)
     return largest
