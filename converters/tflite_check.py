@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from converters.kernel_check import check_kernels
-from converters.tflite_match import MOVES, Match, MatchedConvolution
+from converters.tflite_match import MOVES, Match, MatchedConvolution, channels_last
 from converters.tflite_probe import tensor_values
 from converters.tflite_schema import constant, op_name, read_model
 from edge_deeplab.errors import ConversionError
@@ -123,7 +123,9 @@ def check_execution(
     moved = _moved_tensors(int8_data)
     values = tensor_values(int8_data, (pixels.astype(np.int16) + INT8_MIN).astype(np.int8))
     integers = {
-        name: values[index].transpose(0, 3, 1, 2) for index, name in matched.activations.items() if index not in moved
+        name: channels_last(values[index]).transpose(0, 3, 1, 2)
+        for index, name in matched.activations.items()
+        if index not in moved
     }
     check_kernels(integers, graph, ranges, pixels)
 

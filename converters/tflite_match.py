@@ -91,7 +91,7 @@ def _candidates(model: Any, points: dict[str, Tensor], tensors: dict[int, NDArra
     for operator in graph.operators:
         kind = op_name(model, operator)
         for index in map(int, operator.outputs):
-            names = known.near(tensors[index]) or known.near(_one_pixel(tensors[index]))
+            names = known.near(tensors[index]) or known.near(channels_last(tensors[index]))
             if not names and kind in MOVES:
                 names = found[int(operator.inputs[0])]
             found[index] = names
@@ -101,7 +101,7 @@ def _candidates(model: Any, points: dict[str, Tensor], tensors: dict[int, NDArra
     return found
 
 
-def _one_pixel(values: NDArray[Any]) -> NDArray[Any]:
+def channels_last(values: NDArray[Any]) -> NDArray[Any]:
     """A map of one pixel that the exporter left as (N, C, 1, 1), as the mean behind a TRANSPOSE, as (N, 1, 1, C): the
     same numbers in the same order. Others as they are.
     """

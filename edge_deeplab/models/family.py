@@ -67,15 +67,7 @@ TORCHVISION_RESNET_50 = NetworkSpec(
 )
 """torchvision's ``deeplabv3_resnet50``: a 3x3 behind ASPP, no multi-grid."""
 
-TORCHVISION_RESNET_101 = NetworkSpec(
-    backbone=Backbone.RESNET_101,
-    output_stride=8,
-    aspp_separable=False,
-    aspp_refine=True,
-    decoder=False,
-    head_rectifier=Rectifier.RELU,
-    num_classes=_VOC,
-)
+TORCHVISION_RESNET_101 = replace(TORCHVISION_RESNET_50, backbone=Backbone.RESNET_101)
 """torchvision's ``deeplabv3_resnet101``."""
 
 TORCHVISION_MOBILENET_V3 = NetworkSpec(
