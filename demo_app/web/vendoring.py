@@ -54,7 +54,9 @@ def install(place: Path) -> None:
     """
     npm = shutil.which("npm")
     if npm is None:
-        raise PageError("npm is not installed, which fetches the page's runtime (LiteRT.js): install Node.js 20 or newer")
+        raise PageError(
+            "npm is not installed, which fetches the page's runtime (LiteRT.js): install Node.js 20 or newer"
+        )
     words = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
     try:
         done = subprocess.run(
