@@ -50,7 +50,7 @@ def plain_address(site: Path) -> Iterator[str]:
     """The site as an ordinary server serves it, without the headers of isolation."""
 
     class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:

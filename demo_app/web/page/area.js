@@ -21,9 +21,20 @@ export function resizeArea(pixels, width, height, channels, toWidth, toHeight) {
     height /= 2;
   }
   if (width === toWidth && height === toHeight) return pixels;
+  // Rounds to the nearest, halves to even, as OpenCV does.
+  return Uint8ClampedArray.from(stretched(pixels, width, height, channels, toWidth, toHeight));
+}
+
+/**
+ * As resizeArea, for numbers of any kind and in one step: not rounded.
+ *
+ * @param {ArrayLike<number>} values height x width x channels.
+ * @returns {Float32Array} toHeight x toWidth x channels.
+ */
+export function stretched(values, width, height, channels, toWidth, toHeight) {
   const columns = taps(width, toWidth);
   const rows = taps(height, toHeight);
-  return inRows(inColumns(pixels, width, height, channels, columns), toWidth, height, channels, rows);
+  return inRows(inColumns(values, width, height, channels, columns), toWidth, height, channels, rows);
 }
 
 /** Means of 2x2 pixels, rounded as OpenCV does. */
@@ -72,8 +83,8 @@ function taps(size, toSize) {
   return { first, weights };
 }
 
-/** Each row stretched: float32, not yet rounded. */
-function inColumns(pixels, width, height, channels, { first, weights }) {
+/** Each row stretched. */
+function inColumns(values, width, height, channels, { first, weights }) {
   const out = new Float32Array(first.length * height * channels);
   let to = 0;
   for (let y = 0; y < height; y++) {
@@ -82,7 +93,7 @@ function inColumns(pixels, width, height, channels, { first, weights }) {
       const from = (y * width + first[x]) * channels;
       for (let c = 0; c < channels; c++) {
         let sum = 0;
-        for (let i = 0; i < shares.length; i++) sum += shares[i] * pixels[from + i * channels + c];
+        for (let i = 0; i < shares.length; i++) sum += shares[i] * values[from + i * channels + c];
         out[to++] = sum;
       }
     }
@@ -90,10 +101,10 @@ function inColumns(pixels, width, height, channels, { first, weights }) {
   return out;
 }
 
-/** Each column stretched, and rounded. */
+/** Each column stretched. */
 function inRows(values, width, height, channels, { first, weights }) {
   const row = width * channels;
-  const out = new Uint8ClampedArray(row * first.length); // rounds to the nearest, halves to even, as OpenCV does
+  const out = new Float32Array(row * first.length);
   for (let y = 0; y < first.length; y++) {
     const shares = weights[y];
     const from = first[y] * row;

@@ -5,7 +5,7 @@
 // (Normalised convolution, Knutsson and Westin 1993.) A plain blur would smear the subject's colours around it. Unlike
 // the program on the desktop, the page does not brighten highlights.
 
-import { resizeArea } from "./area.js";
+import { resizeArea, stretched } from "./area.js";
 import { SRGB_TO_LINEAR, codeOf } from "./linear_light.js";
 
 // The network's edge is off by a pixel or two of its 256: the subject is grown by this share of the longer side.
@@ -64,31 +64,21 @@ export function blurredBackground(rgba, width, height, weights, lens) {
 
 /** The frame in linear light at the lens's size, times its weight: red, green, blue, weight; float32. */
 function weighedLight(rgba, width, height, weights, lens) {
-  let light = rgba;
+  let code = rgba;
   let [columns, rows] = [width, height];
   if (lens.factor > 1) {
     // Halving before linear light loses little, and saves three quarters of the look-ups.
     [columns, rows] = [Math.ceil(width / 2), Math.ceil(height / 2)];
-    light = resizeArea(rgba, width, height, 4, columns, rows);
+    code = resizeArea(rgba, width, height, 4, columns, rows);
   }
-  const step = Math.max(1, lens.factor / 2);
-  const out = new Float32Array(lens.width * lens.height * 4);
-  for (let y = 0; y < rows; y++) {
-    for (let x = 0; x < columns; x++) {
-      const from = (y * columns + x) * 4;
-      const to = (Math.floor(y / step) * lens.width + Math.floor(x / step)) * 4;
-      out[to] += SRGB_TO_LINEAR[light[from]];
-      out[to + 1] += SRGB_TO_LINEAR[light[from + 1]];
-      out[to + 2] += SRGB_TO_LINEAR[light[from + 2]];
-      out[to + 3] += 1;
-    }
-  }
-  for (let i = 0; i < weights.length; i++) {
-    const share = weights[i] / out[4 * i + 3];
-    out[4 * i] *= share;
-    out[4 * i + 1] *= share;
-    out[4 * i + 2] *= share;
-    out[4 * i + 3] = weights[i];
+  const light = Float32Array.from(code, (value) => SRGB_TO_LINEAR[value]);
+  const out = stretched(light, columns, rows, 4, lens.width, lens.height);
+  for (let i = 0; i < out.length; i += 4) {
+    const weight = weights[i / 4];
+    out[i] *= weight;
+    out[i + 1] *= weight;
+    out[i + 2] *= weight;
+    out[i + 3] = weight; // in place of the frame's alpha
   }
   return out;
 }
