@@ -6,10 +6,11 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from edge_deeplab.artifact import load_artifact, sidecar_path
 from edge_deeplab.errors import ModelFileError
 from edge_deeplab.files import sha256
-from edge_deeplab.runtime.opening import open_session
 from edge_deeplab.runtime.tflite_file import Tensor, inspect_tflite
+from edge_deeplab.runtime.tflite_session import TfliteSession
 from edge_deeplab.spec import PERSON
 
 
@@ -60,7 +61,8 @@ def page_model(path: Path, file: str) -> PageModel:
     """
     if path.suffix.lower() != ".tflite":
         raise ModelFileError(f"{path} cannot run in the page: give a .tflite file (edge-deeplab convert --io uint8)")
-    with open_session(path) as session:  # of the contract, and its sidecar is its own
+    classes = load_artifact(path).spec.classes if sidecar_path(path).exists() else None
+    with TfliteSession(path, threads=1, classes=classes) as session:  # which holds the file to the contract
         if PERSON not in session.classes:
             raise ModelFileError(f"{path} knows no person, only: {', '.join(session.classes)}")
         person = session.classes.index(PERSON)
