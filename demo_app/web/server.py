@@ -34,7 +34,7 @@ class _Handler(SimpleHTTPRequestHandler):
             self.send_header(name, value)
         super().end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name of the method in the base
+    def log_message(self, format: str, *args: object) -> None:  # the name of the method in the base
         """Nothing: the page tells what is wrong."""
 
 
