@@ -20,21 +20,13 @@ export function resizeArea(pixels, width, height, channels, toWidth, toHeight) {
     width /= 2;
     height /= 2;
   }
-  if (width === toWidth && height === toHeight) return pixels;
-  // Rounds to the nearest, halves to even, as OpenCV does.
-  return Uint8ClampedArray.from(stretched(pixels, width, height, channels, toWidth, toHeight));
-}
-
-/**
- * As resizeArea, for numbers of any kind and in one step: not rounded.
- *
- * @param {ArrayLike<number>} values height x width x channels.
- * @returns {Float32Array} toHeight x toWidth x channels.
- */
-export function stretched(values, width, height, channels, toWidth, toHeight) {
-  const columns = taps(width, toWidth);
-  const rows = taps(height, toHeight);
-  return inRows(inColumns(values, width, height, channels, columns), toWidth, height, channels, rows);
+  const [shrunkWidth, shrunkHeight] = [Math.min(width, toWidth), Math.min(height, toHeight)];
+  if (shrunkWidth !== width || shrunkHeight !== height) {
+    // Rounds to the nearest, halves to even, as OpenCV does.
+    pixels = Uint8ClampedArray.from(shrunk(pixels, width, height, channels, shrunkWidth, shrunkHeight));
+  }
+  if (shrunkWidth === toWidth && shrunkHeight === toHeight) return pixels;
+  return enlarged(pixels, shrunkWidth, shrunkHeight, channels, toWidth, toHeight);
 }
 
 /** Means of 2x2 pixels, rounded as OpenCV does. */
@@ -54,67 +46,103 @@ function halved(pixels, width, height, channels) {
 }
 
 /**
- * Which inputs make up each output along one axis, and with which weights of sum 1.
+ * The area average, for numbers of any kind and not rounded; in float32 and in OpenCV's order, to give the same to the
+ * bit.
  *
- * @returns {{first: Int32Array, weights: Float32Array[]}} for each output its first input and its weights.
+ * @param {ArrayLike<number>} values height x width x channels.
+ * @param {number} width
+ * @param {number} height
+ * @param {number} channels
+ * @param {number} toWidth at most width.
+ * @param {number} toHeight at most height.
+ * @returns {Float32Array} toHeight x toWidth x channels.
  */
-function taps(size, toSize) {
-  const scale = size / toSize;
-  const first = new Int32Array(toSize);
-  const weights = [];
-  for (let to = 0; to < toSize; to++) {
-    if (scale > 1) {
-      const [begin, end] = [to * scale, (to + 1) * scale];
-      // What rounding leaves of a pixel is none of it.
-      first[to] = Math.floor(begin + 1e-6);
-      const last = Math.min(size, Math.ceil(end - 1e-6));
-      const share = new Float32Array(last - first[to]);
-      share.forEach((_, i) => {
-        share[i] = (Math.min(end, first[to] + i + 1) - Math.max(begin, first[to] + i)) / scale;
-      });
-      weights.push(share);
-    } else {
-      const centre = Math.min(Math.max((to + 0.5) * scale - 0.5, 0), size - 1);
-      first[to] = Math.min(Math.floor(centre), Math.max(size - 2, 0));
-      const part = centre - first[to];
-      weights.push(size === 1 ? Float32Array.of(1) : Float32Array.of(1 - part, part));
-    }
+export function shrunk(values, width, height, channels, toWidth, toHeight) {
+  const [columns, rows] = [shares(width, toWidth), shares(height, toHeight)];
+  const size = toWidth * channels;
+  const row = new Float32Array(size);
+  const out = new Float32Array(size * toHeight);
+  for (let y = 0; y < toHeight; y++) {
+    rows[y].weights.forEach((weight, i) => {
+      shrunkRow(values, (rows[y].first + i) * width, channels, columns, row);
+      for (let x = 0; x < size; x++) out[y * size + x] += Math.fround(weight * row[x]);
+    });
   }
-  return { first, weights };
+  return out;
 }
 
-/** Each row stretched. */
-function inColumns(values, width, height, channels, { first, weights }) {
-  const out = new Float32Array(first.length * height * channels);
+function shrunkRow(values, start, channels, columns, out) {
   let to = 0;
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < first.length; x++) {
-      const shares = weights[x];
-      const from = (y * width + first[x]) * channels;
+  for (const { first, weights } of columns) {
+    for (let c = 0; c < channels; c++) {
+      let sum = 0;
+      let from = (start + first) * channels + c;
+      for (let i = 0; i < weights.length; i++, from += channels) {
+        sum = Math.fround(sum + Math.fround(values[from] * weights[i]));
+      }
+      out[to++] = sum;
+    }
+  }
+}
+
+// Parts of a pixel below this are left out (OpenCV's computeResizeAreaTab).
+const SLIVER = 1e-3;
+
+/** Which inputs make up each output along one axis: the first one, and all their weights, of sum 1 but for slivers. */
+function shares(size, toSize) {
+  const scale = size / toSize;
+  return Array.from({ length: toSize }, (_, to) => {
+    const [begin, end] = [to * scale, (to + 1) * scale];
+    const covered = Math.min(scale, size - begin);
+    const last = Math.min(Math.floor(end), size - 1);
+    let first = Math.min(Math.ceil(begin), last);
+    const weights = Array(last - first).fill(1 / covered);
+    if (end - last > SLIVER) weights.push(Math.min(end - last, 1, covered) / covered);
+    if (first - begin > SLIVER) {
+      weights.unshift((first - begin) / covered);
+      first -= 1;
+    }
+    return { first, weights: Float32Array.from(weights) };
+  });
+}
+
+// OpenCV enlarges bytes with weights of this many bits.
+const ONE = 2 ** 11;
+
+/** Bilinear with half-pixel centres, rounded as OpenCV does. */
+function enlarged(pixels, width, height, channels, toWidth, toHeight) {
+  const [columns, rows] = [neighbours(width, toWidth), neighbours(height, toHeight)];
+  const out = new Uint8Array(toWidth * toHeight * channels);
+  let to = 0;
+  for (const down of rows) {
+    for (const across of columns) {
       for (let c = 0; c < channels; c++) {
-        let sum = 0;
-        for (let i = 0; i < shares.length; i++) sum += shares[i] * values[from + i * channels + c];
-        out[to++] = sum;
+        const mixed = (y) =>
+          pixels[(y * width + across.first) * channels + c] * across.weights[0] +
+          pixels[(y * width + across.second) * channels + c] * across.weights[1];
+        const [upper, lower] = [mixed(down.first), mixed(down.second)];
+        out[to++] = ((((upper >> 4) * down.weights[0]) >> 16) + (((lower >> 4) * down.weights[1]) >> 16) + 2) >> 2;
       }
     }
   }
   return out;
 }
 
-/** Each column stretched. */
-function inRows(values, width, height, channels, { first, weights }) {
-  const row = width * channels;
-  const out = new Float32Array(row * first.length);
-  for (let y = 0; y < first.length; y++) {
-    const shares = weights[y];
-    const from = first[y] * row;
-    for (let x = 0; x < row; x++) {
-      let sum = 0;
-      for (let i = 0; i < shares.length; i++) sum += shares[i] * values[from + i * row + x];
-      out[y * row + x] = sum;
-    }
-  }
-  return out;
+/** The two inputs around each output along one axis (at its ends the last one twice), and their weights, of sum ONE. */
+function neighbours(size, toSize) {
+  const inside = (index) => Math.min(Math.max(index, 0), size - 1);
+  return Array.from({ length: toSize }, (_, to) => {
+    const centre = Math.fround((to + 0.5) * (size / toSize) - 0.5);
+    const first = Math.floor(centre);
+    const part = Math.fround(centre - first);
+    const weights = [roundedToEven(Math.fround(1 - part) * ONE), roundedToEven(part * ONE)];
+    return { first: inside(first), second: inside(first + 1), weights };
+  });
+}
+
+function roundedToEven(value) {
+  const floor = Math.floor(value);
+  return value - floor === 0.5 ? floor + (floor % 2) : Math.round(value);
 }
 
 /**

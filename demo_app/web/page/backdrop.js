@@ -5,7 +5,7 @@
 // (Normalised convolution, Knutsson and Westin 1993.) A plain blur would smear the subject's colours around it. Unlike
 // the program on the desktop, the page does not brighten highlights.
 
-import { resizeArea, stretched } from "./area.js";
+import { resizeArea, shrunk } from "./area.js";
 import { SRGB_TO_LINEAR, codeOf } from "./linear_light.js";
 
 // The network's edge is off by a pixel or two of its 256: the subject is grown by this share of the longer side.
@@ -72,7 +72,7 @@ function weighedLight(rgba, width, height, weights, lens) {
     code = resizeArea(rgba, width, height, 4, columns, rows);
   }
   const light = Float32Array.from(code, (value) => SRGB_TO_LINEAR[value]);
-  const out = stretched(light, columns, rows, 4, lens.width, lens.height);
+  const out = shrunk(light, columns, rows, 4, lens.width, lens.height);
   for (let i = 0; i < out.length; i += 4) {
     const weight = weights[i / 4];
     out[i] *= weight;
