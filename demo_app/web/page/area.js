@@ -23,7 +23,7 @@ export function resizeArea(pixels, width, height, channels, toWidth, toHeight) {
   const [shrunkWidth, shrunkHeight] = [Math.min(width, toWidth), Math.min(height, toHeight)];
   if (shrunkWidth !== width || shrunkHeight !== height) {
     // Rounds to the nearest, halves to even, as OpenCV does.
-    pixels = Uint8ClampedArray.from(shrunk(pixels, width, height, channels, shrunkWidth, shrunkHeight));
+    pixels = new Uint8ClampedArray(shrunk(pixels, width, height, channels, shrunkWidth, shrunkHeight));
   }
   if (shrunkWidth === toWidth && shrunkHeight === toHeight) return pixels;
   return enlarged(pixels, shrunkWidth, shrunkHeight, channels, toWidth, toHeight);

@@ -26,7 +26,7 @@ const SUBJECT_WEIGHT = 1e-4;
 export function backgroundWeights(coverage, columns, rows, { width, height }) {
   const subject = resizeArea(coverage, columns, rows, 1, width, height);
   const grown = dilated(subject, width, height, Math.max(1, Math.round(GROWTH * Math.max(width, height))));
-  return Float32Array.from(grown, (value) => Math.max(1 - value / 255, SUBJECT_WEIGHT));
+  return new Float32Array(grown).map((value) => Math.max(1 - value / 255, SUBJECT_WEIGHT));
 }
 
 /** The greatest value within an ellipse as OpenCV draws it: a disc of a radius of whole pixels. */
@@ -71,7 +71,8 @@ function weighedLight(rgba, width, height, weights, lens) {
     [columns, rows] = [Math.ceil(width / 2), Math.ceil(height / 2)];
     code = resizeArea(rgba, width, height, 4, columns, rows);
   }
-  const light = Float32Array.from(code, (value) => SRGB_TO_LINEAR[value]);
+  const light = new Float32Array(code.length);
+  for (let i = 0; i < code.length; i++) light[i] = SRGB_TO_LINEAR[code[i]]; // Float32Array.from takes ten times as long
   const out = shrunk(light, columns, rows, 4, lens.width, lens.height);
   for (let i = 0; i < out.length; i += 4) {
     const weight = weights[i / 4];
