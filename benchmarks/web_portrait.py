@@ -2,8 +2,8 @@
 
     python benchmarks/web_portrait.py [--film FILE] [--against MODEL.tflite] [--photos FOLDER] [--json FILE]
 
-The camera is a fake one that plays a film at 720p. In the same browser, in turns, it is run by the page with threads, by
-the page without (a server that sends no headers of isolation), and by MediaPipe's own web segmenter
+The camera is a fake one that plays a film at 720p. In the same browser, in turns, it is run by the page with threads,
+by the page without (a server that sends no headers of isolation), and by MediaPipe's own web segmenter
 (@mediapipe/tasks-vision, on the processor, with the model of --against) behind the same camera and before the same
 compositor. Node.js, npm and Chromium must be installed.
 """

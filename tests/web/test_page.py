@@ -91,6 +91,7 @@ def test_a_photo_becomes_the_portrait_that_python_makes(
     )
     assert found["errors"] == []
     assert "WebGL2" in found["status"]
+    assert any("litert_wasm_threaded" in place for place in found["requests"]) == (found["cores"] > 1)
     assert all(place.startswith((address, f"blob:{address}")) for place in found["requests"])
     assert 5_000_000 < found["loaded"] < LARGEST_LOAD
 

@@ -13,5 +13,6 @@ await onThePage(async (page) => {
   await choose(page, { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("no picture") });
   await page.waitForSelector("#notes li:has-text('notes.txt')");
   await snapshot(page, "compare", asked.compared);
-  return { loaded, after: await page.evaluate(() => document.body.dataset.shown) };
+  const [after, cores] = await page.evaluate(() => [document.body.dataset.shown, navigator.hardwareConcurrency]);
+  return { loaded, after, cores };
 });
