@@ -17,11 +17,8 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import cv2
@@ -67,7 +64,7 @@ def main() -> None:
         write_site(shipped_model(), site)
         driver = Path(shutil.copytree(DRIVER, place / "driver"))
         install(driver)
-        threaded, plain = stack.enter_context(serving(site, 0)), stack.enter_context(_plain_server(site))
+        threaded, plain = stack.enter_context(serving(site, 0)), stack.enter_context(serving(site, 0, headers={}))
         pages = {
             "our page": {"address": threaded, "ours": True},
             "our page, 1 thread": {"address": plain, "ours": True},
@@ -92,24 +89,6 @@ def main() -> None:
     _show(result)
     if asked.json is not None:
         write_json(asked.json, result)
-
-
-@contextmanager
-def _plain_server(site: Path) -> Iterator[str]:
-    """The site without the headers of isolation."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://localhost:{server.server_address[1]}/"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def _add_peer(folder: Path, driver: Path, model: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from edge_deeplab.errors import PageError
 
@@ -29,22 +30,27 @@ class _Handler(SimpleHTTPRequestHandler):
         ".tflite": "application/octet-stream",
     }
 
+    def __init__(self, *arguments: Any, sent: Mapping[str, str], **options: Any) -> None:
+        self._sent = sent
+        super().__init__(*arguments, **options)  # which answers the request
+
     def end_headers(self) -> None:
-        for name, value in (ISOLATION | {"Cache-Control": "no-cache"}).items():
+        for name, value in self._sent.items():
             self.send_header(name, value)
         super().end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:  # the name of the method in the base
+    def log_message(self, format: str, *args: object) -> None:
         """Nothing: the page tells what is wrong."""
 
 
 @contextmanager
-def serving(folder: Path, port: int) -> Iterator[str]:
+def serving(folder: Path, port: int, *, headers: Mapping[str, str] = ISOLATION) -> Iterator[str]:
     """Serve a folder to this machine alone, in a thread, while the context lasts.
 
     Args:
         folder: the site.
         port: to listen on; 0: any that is free.
+        headers: sent with every file, beside Cache-Control; an ordinary server has none of isolation.
 
     Yields:
         The address of the page.
@@ -52,8 +58,9 @@ def serving(folder: Path, port: int) -> Iterator[str]:
     Raises:
         PageError: the port is taken.
     """
+    sent = {"Cache-Control": "no-cache", **headers}
     try:
-        server = ThreadingHTTPServer((HOST, port), partial(_Handler, directory=str(folder)))
+        server = ThreadingHTTPServer((HOST, port), partial(_Handler, directory=str(folder), sent=sent))
     except OSError as error:
         raise PageError(f"port {port} cannot be served ({error.strerror}): choose another with --port") from error
     with server:

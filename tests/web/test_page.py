@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import cv2
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 from demo_app.backdrops.backdrop import Backdrop
 from demo_app.compositor import Compositor
 from demo_app.matte.tighten import tighten
+from demo_app.web.server import serving
 from edge_deeplab import weights
 from edge_deeplab.data.bundled import bundled_portrait
 from edge_deeplab.image import Rgb, read_rgb, write_image
@@ -48,17 +46,8 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def plain_address(site: Path) -> Iterator[str]:
     """The site as an ordinary server serves it, without the headers of isolation."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://localhost:{server.server_address[1]}/"
-        server.shutdown()
-        thread.join()
+    with serving(site, 0, headers={}) as place:
+        yield place
 
 
 def agreement(mask: Rgb, expected: NDArray[np.float32]) -> float:
