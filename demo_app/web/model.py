@@ -59,8 +59,6 @@ def page_model(path: Path, file: str) -> PageModel:
     Raises:
         ModelFileError: not such a file, or none of its classes is "person".
     """
-    if path.suffix.lower() != ".tflite":
-        raise ModelFileError(f"{path} cannot run in the page: give a .tflite file (edge-deeplab convert --io uint8)")
     classes = load_artifact(path).spec.classes if sidecar_path(path).exists() else None
     with TfliteSession(path, threads=1, classes=classes) as session:  # which holds the file to the contract
         if PERSON not in session.classes:
