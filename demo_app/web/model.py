@@ -92,6 +92,6 @@ def page_model(path: Path, file: str) -> PageModel:
 def _check_uint8(path: Path, tensor: Tensor) -> None:
     if tensor.type != "UINT8" or len(tensor.scales) != 1:
         raise ModelFileError(
-            f"{path} has {tensor.type.lower()} values in {tensor.name}, and LiteRT.js runs files with uint8 in and out "
-            "fastest, int8 ones not at all: convert it with edge-deeplab convert --target tflite-int8 --io uint8"
+            f"{path} has {tensor.type.lower()} values in {tensor.name}, and the page gives and reads uint8: convert it "
+            "with edge-deeplab convert --target tflite-int8 --io uint8"
         )
