@@ -59,6 +59,10 @@ class DisplayError(EdgeDeeplabError):
     """No screen to open a window on."""
 
 
+class PageError(EdgeDeeplabError):
+    """The web page's runtime that cannot be fetched, or a port that cannot be served."""
+
+
 class MissingExtraError(EdgeDeeplabError, ImportError):
     """A package that belongs to an extra which is not installed."""
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "release": "Write a folder with every file of a checkpoint, proof and checksums, or refuse.",
     "portrait": "Blur or replace the background of photos and videos.",
     "demo": "Show a camera or a film as a live portrait, in a window.",
+    "web": "Write the live portrait as a web page that runs in the browser alone.",
 }
 
 
