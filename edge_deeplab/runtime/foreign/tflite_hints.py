@@ -10,7 +10,7 @@ import numpy as np
 from edge_deeplab.errors import ModelFileError, SpecError
 from edge_deeplab.runtime.foreign.adaptation import InputRange
 from edge_deeplab.runtime.foreign.hints import Hints, trace_back
-from edge_deeplab.runtime.tflite_file import Operator, Tensor, damaged, inspect_model
+from edge_deeplab.runtime.tflite_file import Operator, Tensor, TfliteGraph, damaged, inspect_model
 from edge_deeplab.runtime.tflite_metadata import TfliteMetadata, metadata_in
 
 _MOVING = frozenset({"EXPAND_DIMS", "RESHAPE", "SLICE", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE"})
@@ -35,12 +35,7 @@ def tflite_hints(content: bytes, name: str) -> Hints:
     for tensor in (*graph.inputs, *graph.outputs):
         if not _has_zero_points(tensor):  # LiteRT crashes on one that the type does not have
             raise damaged(name)
-    operators: dict[int, Operator] = {tensor.index: node for node in graph.operators for tensor in node.outputs}
-    made_by: dict[Hashable, tuple[str, Hashable]] = {
-        index: (node.name, _data(node)) for index, node in operators.items()
-    }
-    traced = trace_back(graph.outputs[0].index, made_by, _PASSING) if graph.outputs else None
-    node = operators.get(traced) if isinstance(traced, int) else None
+    node = producer(graph, graph.outputs[0]) if graph.outputs else None
     metadata = metadata_in(content, name) or TfliteMetadata()
     return Hints(
         producer=None if node is None else node.name,
@@ -49,6 +44,20 @@ def tflite_hints(content: bytes, name: str) -> Hints:
         labels=metadata.labels,
         input_range=_input_range(metadata, name),
     )
+
+
+def producer(graph: TfliteGraph, output: Tensor) -> Operator | None:
+    """The operator that computes the numbers of an output, seen through those that only move, stretch or cast them.
+
+    Returns:
+        None where there is none: the output is the input, or a constant.
+    """
+    operators: dict[int, Operator] = {tensor.index: node for node in graph.operators for tensor in node.outputs}
+    made_by: dict[Hashable, tuple[str, Hashable]] = {
+        index: (node.name, _data(node)) for index, node in operators.items()
+    }
+    traced = trace_back(output.index, made_by, _PASSING)
+    return operators.get(traced) if isinstance(traced, int) else None
 
 
 def _data(node: Operator) -> int | None:
