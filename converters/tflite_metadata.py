@@ -165,11 +165,12 @@ def _input_table(metadata: TfliteMetadata, artifact: Artifact) -> Table:
     spec = artifact.spec
     size = {0: np.uint32(spec.width), 1: np.uint32(spec.height)}  # ImageSize
     normalization = {0: _floats(*metadata.mean), 1: _floats(*metadata.deviation)}  # NormalizationOptions
+    units = [{0: _NORMALIZATION, 1: normalization}] if metadata.mean else []  # ProcessUnit
     return {
         0: "image",
         1: f"RGB picture, stretched to {spec.width}x{spec.height} by area averaging.",
         3: {0: _IMAGE_PROPERTIES, 1: {0: _RGB, 1: size}},  # Content
-        4: [{0: _NORMALIZATION, 1: normalization}],  # ProcessUnit
+        4: units,
         5: _stats(artifact.io),
     }
 
