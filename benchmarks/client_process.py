@@ -26,7 +26,7 @@ class Client:
     Attributes:
         name: its name.
         python: of the environment that it is installed in.
-        script: what runs it, beside this file: SCRIPT MODEL MODE PICTURES.npz MASKS.npz, see client_mediapipe.py.
+        script: what runs it, beside this file: SCRIPT MODEL MODE PICTURES MASKS, see client_loop.py.
         modes: in which it can run.
     """
 

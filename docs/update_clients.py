@@ -27,7 +27,7 @@ def client_table(found: Mapping[str, Any]) -> str:
     machine = found["machine"]
     about = (
         f"{machine['processor']}, {machine['cores']} cores, {machine['date']}; {found['pictures']} pictures "
-        f"({found['data']}); milliseconds: median of a picture with its resizes, on a busy machine, so for the order "
+        f"({found['data']}); milliseconds: median of a picture with its resizes in one run, for the order "
         "only.\n"
     )
     heads = ("client", "mode", "file", "sized: mean", "worst", "as it is: mean", "worst", "ms")
