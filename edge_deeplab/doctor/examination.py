@@ -87,6 +87,7 @@ def _tflite(path: Path) -> Examination:
             mediapipe.free_size,
             mediapipe.normalization,
             mediapipe.output,
+            mediapipe.activation,
             mediapipe.labels,
         ),
         Client.LITERT_CPU: (

@@ -16,9 +16,11 @@ from edge_deeplab.doctor.finding import Client, Effect, Finding
 from edge_deeplab.doctor.tflite_facts import TfliteFacts
 from edge_deeplab.runtime.foreign.adaptation import InputRange
 from edge_deeplab.runtime.tflite_file import Tensor
+from edge_deeplab.runtime.tflite_metadata import Activation
 
 _TYPES = ("UINT8", "FLOAT32")
 _CHANNELS = (3, 4)
+_PROBABILITIES = ("LOGISTIC", "SOFTMAX")
 _CONTRACT = InputRange.uniform(0.0, 1.0)
 _METADATA = "write TFLite metadata with NormalizationOptions: mean 0 and deviation 255 for RGB in 0 .. 1"
 
@@ -145,10 +147,10 @@ def normalization(facts: TfliteFacts) -> Iterator[Finding]:
 
 
 def output(facts: TfliteFacts) -> Iterator[Finding]:
-    """An output that is no map of probabilities.
+    """An output that is no map with a number for each class.
 
     Measured: an int64 argmax is refused ("Unsupported output tensor type"); an int32 one of 1x256x256 gives 256 masks
-    of zeros; logits come out as confidences from -10.7 to 12.1, and the category mask has another edge.
+    of zeros.
     """
     for tensor in facts.main.outputs[-1:]:
         if tensor.type == "INT64":
@@ -167,20 +169,39 @@ def output(facts: TfliteFacts) -> Iterator[Finding]:
                 "it takes class numbers for probabilities, and shows empty masks",
                 "export the network up to its softmax or sigmoid",
             )
-        elif facts.hints.producer in UNBOUNDED:
-            yield Finding(
-                "output",
-                Client.MEDIAPIPE,
-                Effect.WRONG,
-                (tensor.name,),
-                f"logits (of {facts.hints.producer}) are shown as confidences",
-                "put the sigmoid or softmax into the graph",
-            )
+
+
+def activation(facts: TfliteFacts) -> Iterator[Finding]:
+    """Logits that nobody turns into probabilities, or probabilities that are turned once more.
+
+    It applies what the metadata say, and nothing where they are silent (tensors_to_segmentation_calculator.cc).
+    Measured without metadata: logits come out as confidences from -10.7 to 12.1, and the categories change elsewhere.
+    """
+    asked = facts.metadata.activation or Activation.NONE
+    producer, names = facts.hints.producer, tuple(tensor.name for tensor in facts.main.outputs[-1:])
+    if producer in UNBOUNDED and asked is Activation.NONE:
+        yield Finding(
+            "activation",
+            Client.MEDIAPIPE,
+            Effect.WRONG,
+            names,
+            f"logits (of {producer}) are shown as confidences, because no metadata ask for an activation",
+            "put the sigmoid or softmax into the graph, or let the metadata ask for it",
+        )
+    elif producer in _PROBABILITIES and asked is not Activation.NONE:
+        yield Finding(
+            "activation",
+            Client.MEDIAPIPE,
+            Effect.WRONG,
+            names,
+            f"the output is probabilities ({producer}), and the metadata ask for {asked.name} once more",
+            "write metadata with the activation NONE",
+        )
 
 
 def labels(facts: TfliteFacts) -> Iterator[Finding]:
     """No list of classes. Documentation: "If there is no label map provided in the model file, empty label list"."""
-    if not facts.hints.labels and not facts.damage:
+    if not facts.metadata.labels and not facts.damage:
         yield Finding(
             "labels",
             Client.MEDIAPIPE,

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from edge_deeplab.doctor.examination import Examination
 from edge_deeplab.doctor.finding import Finding, Severity
+from edge_deeplab.inspection.words import name_words
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 _INDENT = 8
@@ -40,7 +41,6 @@ def _finding(finding: Finding) -> list[Text | Padding]:
 
 
 def _names(names: tuple[str, ...]) -> str:
-    # TensorFlow joins the names of operators that it merged by semicolons: the first says enough.
-    shown = ", ".join(name.split(";")[0] for name in names[:_NAMED])
+    shown = ", ".join(name_words(name) for name in names[:_NAMED])
     more = len(names) - _NAMED
     return f"{shown} and {more} more" if more > 0 else shown

@@ -15,6 +15,7 @@ from edge_deeplab.inspection.tflite import tflite_graph
 from edge_deeplab.runtime.foreign.hints import Hints
 from edge_deeplab.runtime.foreign.tflite_hints import tflite_hints
 from edge_deeplab.runtime.tflite_file import Operator, Tensor, TfliteGraph, TfliteModel, inspect_model, read_bytes
+from edge_deeplab.runtime.tflite_metadata import TfliteMetadata, metadata_in
 
 _RESIZE = "RESIZE_BILINEAR"
 
@@ -26,8 +27,9 @@ class TfliteFacts:
     Attributes:
         model: its tensors and operators.
         graph: the same in the terms that every format shares.
-        hints: what its output and its metadata say; empty where these cannot be read.
-        damage: why they cannot be read; "" if they can.
+        hints: what its output is, and its metadata in the terms of files from elsewhere; empty where there is damage.
+        metadata: what they say; empty where there are none, or there is damage.
+        damage: why metadata or zero points cannot be read; "" if they can.
         execution: what LiteRT does with it on this machine.
         half_pixel_promised: a sidecar of this project lies beside it.
     """
@@ -35,6 +37,7 @@ class TfliteFacts:
     model: TfliteModel
     graph: Graph
     hints: Hints
+    metadata: TfliteMetadata
     damage: str
     execution: Execution
     half_pixel_promised: bool
@@ -53,7 +56,7 @@ class TfliteFacts:
     @property
     def free_sizes(self) -> tuple[Tensor, ...]:
         """The inputs and outputs with a size that is known only when the model runs."""
-        return tuple(tensor for tensor in (*self.main.inputs, *self.main.outputs) if -1 in tensor.signature)
+        return tuple(tensor for tensor in (*self.main.inputs, *self.main.outputs) if tensor.dynamic)
 
 
 def read_tflite_facts(path: Path) -> TfliteFacts:
@@ -67,9 +70,18 @@ def read_tflite_facts(path: Path) -> TfliteFacts:
     model = inspect_model(content, str(path))
     try:
         hints, damage = tflite_hints(content, path.name), ""
+        metadata = metadata_in(content, path.name) or TfliteMetadata()
     except ModelFileError as error:
-        hints, damage = Hints(), str(error)
-    return TfliteFacts(model, tflite_graph(model), hints, damage, execution, sidecar_path(path).exists())
+        hints, metadata, damage = Hints(), TfliteMetadata(), str(error)
+    return TfliteFacts(
+        model=model,
+        graph=tflite_graph(model),
+        hints=hints,
+        metadata=metadata,
+        damage=damage,
+        execution=execution,
+        half_pixel_promised=sidecar_path(path).exists(),
+    )
 
 
 def _alignment(operator: Operator) -> Alignment:

@@ -31,7 +31,6 @@ class Tensor:
         quantized_dimension: the axis of the channels where there are several scales.
         buffer: which of the file's buffers holds its values; several constant tensors may share one.
         stored: bytes in that buffer; 0 for a tensor that is computed.
-        signature: its sizes where some are free, which are -1 in it; empty where all are fixed.
     """
 
     index: int
@@ -45,7 +44,6 @@ class Tensor:
     quantized_dimension: int
     buffer: int
     stored: int
-    signature: tuple[int, ...]
 
     @property
     def is_float(self) -> bool:
@@ -231,7 +229,6 @@ def _tensor(index: int, tensor: Any, model: Any) -> Tensor:
         quantized_dimension=int(quantization.quantizedDimension) if quantization is not None else 0,
         buffer=int(tensor.buffer),
         stored=stored,
-        signature=tuple(int(size) for size in _vector(tensor.shapeSignature)),
     )
 
 
