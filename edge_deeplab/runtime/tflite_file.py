@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,12 +60,15 @@ class Operator:
         custom: it is none of TFLite's own operators, so that the runtime must be given it.
         inputs: what it reads.
         outputs: what it computes.
+        options: its settings by the schema's names ("strideW", "alignCorners"), as far as they are numbers; empty for
+            an operator that has none.
     """
 
     name: str
     custom: bool
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    options: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,13 @@ def _operator(operator: Any, tensors: Sequence[Tensor], model: Any) -> Operator:
         # A missing vector stands for an empty one: operators without inputs exist (CALL_ONCE).
         inputs=tuple(tensors[index] for index in _vector(operator.inputs) if index >= 0),
         outputs=tuple(tensors[index] for index in _vector(operator.outputs)),
+        options=_options(operator.builtinOptions),
     )
+
+
+def _options(options: Any) -> dict[str, float]:
+    fields = {} if options is None else vars(options)
+    return {name: value for name, value in fields.items() if isinstance(value, (int, float))}
 
 
 def _names(maps: Any) -> tuple[str, ...]:
