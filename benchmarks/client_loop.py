@@ -2,8 +2,8 @@
 
 It needs numpy and nothing of this project, so that it runs in the clients' own environment. PICTURES is a .npz of RGB
 uint8 HxWx3 arrays. MASKS is written: for each picture its masks, HxW, as NAME.KIND; "confidence" is the person's
-probability in float32, "category" the class in uint8, where a client gives one. Standard output has the client's version
-and the median milliseconds of a picture as JSON, or "refused" with what the client says.
+probability in float32, "category" the class in uint8, where a client gives one. Standard output has the client's
+version and the median milliseconds of a picture as JSON, or "refused" with what the client says.
 """
 
 from __future__ import annotations

@@ -28,10 +28,11 @@ from edge_deeplab.cli.conversion import convert_files
 from edge_deeplab.data.bundled import bundled_images
 from edge_deeplab.data.opening import open_dataset
 from edge_deeplab.data.subset import spread
+from edge_deeplab.doctor.finding import Client as Judge
+from edge_deeplab.doctor.requirement import errors_for
 from edge_deeplab.evaluation.machine import describe_machine
 from edge_deeplab.files import write_json
 from edge_deeplab.image import Rgb, resize_area
-from edge_deeplab.inspection.mediapipe import mediapipe_problems
 from edge_deeplab.models.loading import load_network
 from edge_deeplab.quantization.ranges import load_ranges, ranges_path
 from edge_deeplab.runtime.opening import open_session
@@ -112,7 +113,7 @@ def variant_rows(model: Path, pictures: Mapping[str, Rgb], folder: Path) -> Iter
             "client": MEDIAPIPE.name,
             "version": answer.version,
             "variant": variant.name,
-            "our_check": list(mediapipe_problems(variant.content, variant.name)),
+            "our_check": [error.message for error in errors_for(path, Judge.MEDIAPIPE)],
         }
         if answer.refused:
             yield row | {"refused": answer.refused}

@@ -19,9 +19,10 @@ from converters.flatbuffer_tables import Table, pack
 from converters.tflite_metadata_check import check_numbers
 from converters.tflite_schema import new_buffer, read_model, write_model
 from edge_deeplab.artifact import Artifact, load_artifact
+from edge_deeplab.doctor.finding import Client
+from edge_deeplab.doctor.requirement import require_client
 from edge_deeplab.errors import ConversionError, ModelFileError
 from edge_deeplab.files import atomic_path, sha256
-from edge_deeplab.inspection.mediapipe import require_mediapipe_content
 from edge_deeplab.runtime.tflite_file import read_bytes
 from edge_deeplab.runtime.tflite_metadata import NAME, SEGMENTER, Activation, TfliteMetadata, metadata_in
 from edge_deeplab.runtime.versions import versions
@@ -68,12 +69,12 @@ def with_metadata(model: Path, out: Path, card: Card, *, author: str = AUTHOR) -
     content = read_bytes(model)
     metadata = described(artifact, card, author)
     written = add_metadata(content, metadata, artifact)
-    require_mediapipe_content(written, str(model))
     if metadata_in(written, str(model)) != metadata:
         raise ConversionError(f"the metadata of {model} are read otherwise than they were written")
-    check_numbers(content, written, artifact.spec)
+    check_numbers(content, written)
     with atomic_path(out) as temporary:
         temporary.write_bytes(written)
+        require_client(temporary, Client.MEDIAPIPE, name=str(model))
         digest = sha256(temporary)
     tools = {**artifact.tools, "flatbuffers": versions("flatbuffers")["flatbuffers"]}
     replace(artifact, path=out, sha256=digest, tools=tools).write_sidecar()
@@ -129,10 +130,11 @@ def append_files(content: bytes, files: dict[str, bytes]) -> bytes:
     """
     whole = io.BytesIO(content)
     whole.seek(0, io.SEEK_END)
-    with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(whole, "w") as archive:
         for name, data in files.items():
             entry = zipfile.ZipInfo(name, _DATE)
             entry.create_system, entry.external_attr = _UNIX, 0o644 << 16
+            entry.compress_type = zipfile.ZIP_STORED
             archive.writestr(entry, data)
     return whole.getvalue()
 
@@ -165,7 +167,7 @@ def _input_table(metadata: TfliteMetadata, artifact: Artifact) -> Table:
     spec = artifact.spec
     size = {0: np.uint32(spec.width), 1: np.uint32(spec.height)}  # ImageSize
     normalization = {0: _floats(*metadata.mean), 1: _floats(*metadata.deviation)}  # NormalizationOptions
-    units = [{0: _NORMALIZATION, 1: normalization}] if metadata.mean else []  # ProcessUnit
+    units: list[Table] = [{0: _NORMALIZATION, 1: normalization}] if metadata.mean else []  # ProcessUnit
     return {
         0: "image",
         1: f"RGB picture, stretched to {spec.width}x{spec.height} by area averaging.",

@@ -9,8 +9,9 @@ import pytest
 
 from edge_deeplab.data.opening import open_dataset
 from edge_deeplab.data.subset import Subset
+from edge_deeplab.doctor.finding import Client
+from edge_deeplab.doctor.requirement import require_client
 from edge_deeplab.evaluation.evaluate import evaluate
-from edge_deeplab.inspection.mediapipe import require_mediapipe
 from edge_deeplab.runtime.foreign.adaptation import InputRange, OutputKind, Overrides
 from edge_deeplab.runtime.foreign.session import ForeignSession
 from edge_deeplab.runtime.opening import open_any_session
@@ -112,4 +113,4 @@ def test_metadata_that_mediapipe_itself_wrote() -> None:
         labels=("selfie",),
         activation=Activation.NONE,
     )
-    require_mediapipe(path)
+    require_client(path, Client.MEDIAPIPE)
