@@ -9,6 +9,7 @@ with the same file. MediaPipe then gets files that our own check refuses, to see
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -169,6 +170,7 @@ def main() -> None:
         arguments.json,
         {
             "machine": describe_machine(["numpy", "opencv-python", "ai-edge-litert", "onnxruntime"]),
+            "load": round(os.getloadavg()[2], 1),  # of the last quarter of an hour: what the times are worth
             "model": DEFAULT,
             "data": "bundled" if arguments.data is None else f"{arguments.data.name}, test",
             "pictures": len(pictures),

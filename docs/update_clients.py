@@ -27,19 +27,19 @@ def client_table(found: Mapping[str, Any]) -> str:
     machine = found["machine"]
     about = (
         f"{machine['processor']}, {machine['cores']} cores, {machine['date']}; {found['pictures']} pictures "
-        f"({found['data']}); milliseconds: median of a picture with its resizes in one run, for the order "
-        "only.\n"
+        f"({found['data']}); milliseconds: median of a picture with its resizes, at a load of {found['load']}, which "
+        "should be below 1 for times.\n"
     )
-    heads = ("client", "mode", "file", "sized: mean", "worst", "as it is: mean", "worst", "ms")
+    heads = ("client, mode: file", "sized: mean", "worst", "as it is: mean", "worst", "ms")
     return f"{about}\n{markdown_table(heads, [_client_row(row) for row in found['clients']])}"
 
 
 def _client_row(row: Mapping[str, Any]) -> list[str]:
-    name = [f"{row['client']} {row['version']}", row["mode"], f"{row['target']}, {row['io']}"]
+    name = f"{row['client']} {row['version']}, {row['mode']}: {row['target']}, {row['io']}"
     if "refused" in row:
-        return [*name, "refused", "", "", "", ""]
+        return [name, "refused", "", "", "", ""]
     shares = [row[way][which] for way in ("network_sized", "as_they_are") for which in ("mean", "worst")]
-    return [*name, *map(_percent, shares), f"{row['milliseconds']:.0f}"]
+    return [name, *map(_percent, shares), f"{row['milliseconds']:.0f}"]
 
 
 def variant_table(found: Mapping[str, Any]) -> str:
