@@ -91,7 +91,7 @@ def _metadata_facts(metadata: TfliteMetadata) -> dict[str, Any]:
         "license": metadata.license,
         "normalization": f"mean and deviation, in bytes: {', '.join(numbers)}" if numbers else "",
         "labels": list(metadata.labels),
-        "activation": "" if metadata.activation is None else f"{metadata.activation.name} is left to the app",
+        "activation": "" if metadata.activation is None else f"{metadata.activation.name.lower()} is left to the app",
     }
     return {name: fact for name, fact in facts.items() if fact}
 

@@ -172,7 +172,7 @@ def test_metadata_are_shown(tmp_path: Path, shipped: ModelSummary) -> None:
     facts = summarize_tflite(path).facts
     assert facts.keys() - shipped.facts.keys() == {"name", "author", "license", "normalization", "labels", "activation"}
     assert facts["normalization"] == "mean and deviation, in bytes: 0, 255"
-    assert (facts["labels"], facts["activation"]) == (["person"], "NONE is left to the app")
+    assert (facts["labels"], facts["activation"]) == (["person"], "none is left to the app")
     assert facts["description"] != shipped.facts["description"]
     path.write_bytes(path.read_bytes().replace(b"labels.txt", b"labels.tx0", 1))  # a name that the archive lacks
     damaged = summarize_tflite(path)
