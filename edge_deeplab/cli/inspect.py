@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edge_deeplab.cli.model_path import MODEL
+from edge_deeplab.cli.options import refuse_options
+
+if TYPE_CHECKING:
+    from edge_deeplab.inspection.summary import ModelSummary
 
 
 @click.command()
 @click.argument("file", type=MODEL)
 @click.option("--quantization", is_flag=True, help="Every tensor's scale, zero point and range as well.")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of tables.")
-def command(file: Path, quantization: bool, as_json: bool) -> None:
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page with the graph drawn and each layer's numbers, instead of printing (.tflite, .onnx).",
+)
+@click.pass_context
+def command(context: click.Context, file: Path, quantization: bool, as_json: bool, page: Path | None) -> None:
     """Show what is inside FILE, a TFLite or ONNX file (of anybody's) or a checkpoint.
 
     Inputs and outputs, operators with their multiply-adds, which of them compute in integers and which in floats,
@@ -26,9 +38,15 @@ def command(file: Path, quantization: bool, as_json: bool) -> None:
     from edge_deeplab.inspection.opening import inspect_file
     from edge_deeplab.inspection.tables import summary_tables
 
+    if page is not None:
+        refuse_options(context, ("quantization", "as_json"), "does not go with --html: the page has all of it")
+
     # Seconds where PyTorch must be imported; on standard error, and only where somebody watches.
     with Console(stderr=True).status(f"looking into {file.name}"):
         summary = inspect_file(file)
+        if page is not None:
+            _write_page(file, summary, page)
+            return
     if not as_json:
         Console().print(summary_tables(summary, quantization=quantization))
         return
@@ -36,3 +54,13 @@ def command(file: Path, quantization: bool, as_json: bool) -> None:
     if not quantization:
         del values["quantized"]
     click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+
+
+def _write_page(file: Path, summary: ModelSummary, page: Path) -> None:
+    from edge_deeplab.files import write_bytes
+    from edge_deeplab.inspection.dot import draw, graph_dot
+    from edge_deeplab.inspection.opening import read_graph
+    from edge_deeplab.inspection.page import inspection_page
+
+    graph = read_graph(file)
+    write_bytes(page, inspection_page(summary, graph, draw(graph_dot(graph))).encode())

@@ -27,6 +27,7 @@ COMMANDS = {
     "quantize": "Prepare a checkpoint for int8, and write it with its ranges.",
     "convert": "Convert a checkpoint to TFLite, Core ML or ONNX, and prove parity.",
     "inspect": "Show what is inside a checkpoint or a model file: integers or floats, costs, ranges.",
+    "doctor": "Say what the clients of a model file refuse, get wrong or run slowly, and what helps.",
     "sensitivity": "Show which layers of a checkpoint int8 hurts, and what to do about it.",
     "parity": "Run the same images through several model files and compare.",
     "benchmark": "Measure how long model files take, ours and anybody's, in turns.",

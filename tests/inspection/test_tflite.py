@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from torch.nn import Conv2d
 
+from converters.tflite_metadata import with_metadata
 from edge_deeplab.artifact import Artifact
 from edge_deeplab.files import sha256
 from edge_deeplab.inspection.summary import ModelSummary
@@ -22,7 +23,7 @@ from edge_deeplab.quantization.affine import Affine
 from edge_deeplab.quantization.ranges import load_ranges, ranges_path
 from edge_deeplab.runtime.litert import Delegation
 from edge_deeplab.spec import Format, IoType, ModelSpec, Precision, Target
-from edge_deeplab.weights import shipped_checkpoint, shipped_model
+from edge_deeplab.weights import shipped_card, shipped_checkpoint, shipped_model
 
 from .conftest import flex_sigmoid, float_ends, float_island, second_graph, wrong_zero_point
 
@@ -164,6 +165,19 @@ def test_further_subgraphs_are_counted_and_mentioned(edited: Edited, shipped: Mo
     assert summary.tensors == 2 * shipped.tensors
     assert summary.weights == shipped.weights  # both read the same buffers
     assert "1 further subgraphs with 89 operators" in summary.notes[0]
+
+
+def test_metadata_are_shown(tmp_path: Path, shipped: ModelSummary) -> None:
+    path = with_metadata(shipped_model(), tmp_path / "described.tflite", shipped_card())
+    facts = summarize_tflite(path).facts
+    assert facts.keys() - shipped.facts.keys() == {"name", "author", "license", "normalization", "labels", "activation"}
+    assert facts["normalization"] == "mean and deviation, in bytes: 0, 255"
+    assert (facts["labels"], facts["activation"]) == (["person"], "none is left to the app")
+    assert facts["description"] != shipped.facts["description"]
+    path.write_bytes(path.read_bytes().replace(b"labels.txt", b"labels.tx0", 1))  # a name that the archive lacks
+    damaged = summarize_tflite(path)
+    assert damaged.kind is Kind.INTEGER
+    assert any("damaged metadata" in note for note in damaged.notes)
 
 
 @pytest.mark.shared_data
