@@ -31,6 +31,10 @@ class ModelFileError(EdgeDeeplabError):
     """A model file (.onnx, .tflite, ...) that cannot be opened or breaks the contract of its format."""
 
 
+class ClientError(EdgeDeeplabError):
+    """A model file that an app's library (MediaPipe Tasks) would refuse, or would take wrongly without a word."""
+
+
 class ConversionError(EdgeDeeplabError):
     """A converter that failed, or wrote something other than what it was given."""
 

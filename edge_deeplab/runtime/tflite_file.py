@@ -23,7 +23,8 @@ class Tensor:
         index: its place in the graph's list of tensors.
         name: its name in the file.
         type: the schema's word: "FLOAT32", "INT8", "UINT8", "INT32", ...
-        shape: its sizes.
+        shape: its sizes; 1 stands for one that is only known when the file is run.
+        dynamic: some of its sizes are only known when the file is run.
         constant: its values lie in the file (weights, biases, sizes) instead of being computed.
         scales: quantization scales, one or one for each channel; empty for a tensor that is not quantized.
         zero_points: as many zero points.
@@ -36,6 +37,7 @@ class Tensor:
     name: str
     type: str
     shape: tuple[int, ...]
+    dynamic: bool
     constant: bool
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
@@ -211,6 +213,7 @@ def _tensor(index: int, tensor: Any, model: Any) -> Tensor:
         name=_text(tensor.name),
         type=_TYPES[tensor.type],
         shape=tuple(int(size) for size in _vector(tensor.shape)),
+        dynamic=any(int(size) < 0 for size in _vector(tensor.shapeSignature)),
         constant=stored > 0,
         scales=tuple(float(scale) for scale in _vector(quantization and quantization.scale)),
         zero_points=tuple(int(point) for point in _vector(quantization and quantization.zeroPoint)),
