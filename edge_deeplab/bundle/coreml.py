@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from pathlib import Path
 
-from edge_deeplab.bundle.contract import Activation, ColourOrder, Element, Layout, Tensor
+from edge_deeplab.bundle.contract import Activation, Client, ColourOrder, Element, Layout, Tensor
+from edge_deeplab.bundle.ends import Ends
 from edge_deeplab.errors import ModelFileError
 from edge_deeplab.runtime.coreml.interface import MapOutput, read_input, read_output
 from edge_deeplab.runtime.coreml.package import load_model, model_file
@@ -22,8 +23,8 @@ SYSTEMS = {6: "iOS15", 7: "iOS16", 8: "iOS17", 9: "iOS18"}
 """The oldest system for each version of the file format (``specificationVersion`` in coremltools' ``ct.target``)."""
 
 
-def coreml_ends(path: Path) -> tuple[Tensor, ColourOrder, Tensor, Activation, str]:
-    """Read the input with its order of channels, the output, the operator that makes it, and the oldest system.
+def coreml_ends(path: Path) -> Ends:
+    """Read the two ends of a package.
 
     Raises:
         ModelFileError: damaged, or not of the contract: an image in, one map of float32 or grey pixels out, behind an
@@ -46,7 +47,7 @@ def coreml_ends(path: Path) -> tuple[Tensor, ColourOrder, Tensor, Activation, st
     types = messages().FeatureTypes_pb2.ArrayFeatureType
     if not mask.image and feature.type.multiArrayType.dataType != types.FLOAT32:
         raise ModelFileError(f"{path} gives an array that is not of float32: convert the model again")
-    return source, order, _output(mask), _ACTIVATIONS[producer], SYSTEMS[version]
+    return Ends(source, order, _output(mask), _ACTIVATIONS[producer], (Client.COREML,), SYSTEMS[version])
 
 
 def _output(mask: MapOutput) -> Tensor:

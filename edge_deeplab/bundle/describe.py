@@ -5,16 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_deeplab.artifact import Artifact
-from edge_deeplab.bundle.contract import (
-    Client,
-    ColourOrder,
-    Filter,
-    Input,
-    Model,
-    Output,
-    Resize,
-    Tolerance,
-)
+from edge_deeplab.bundle.contract import Filter, Input, Model, Output, Resize, Tolerance
+from edge_deeplab.bundle.ends import Ends
 from edge_deeplab.errors import ModelFileError, SpecError
 from edge_deeplab.evaluation.metrics import THRESHOLD
 from edge_deeplab.evaluation.tolerances import TOLERANCES
@@ -31,6 +23,36 @@ FORMATS = (Format.TFLITE, Format.COREML)
 """Whose files an app takes."""
 
 
+def read_ends(artifact: Artifact) -> Ends:
+    """Read the two ends of a converted file, and hold them against its sidecar.
+
+    Raises:
+        ModelFileError: the file is not of the contract, or its sidecar says something else than it does.
+        MissingExtraError: coremltools is not installed, and it is a Core ML package.
+    """
+    path, spec = artifact.path, artifact.spec
+    try:
+        if artifact.target.format is Format.COREML:
+            from edge_deeplab.bundle.coreml import coreml_ends
+
+            ends = coreml_ends(path)
+        else:
+            from edge_deeplab.bundle.tflite import tflite_ends
+
+            ends = tflite_ends(path)
+    except SpecError as error:
+        raise ModelFileError(f"{path} does not fit into a bundle: {error}") from error
+    found = (ends.source.height, ends.source.width, ends.result.channels)
+    if found != (spec.height, spec.width, len(spec.classes)):
+        raise ModelFileError(
+            f"{path} takes {found[0]}x{found[1]} pixels and gives {found[2]} classes, and its sidecar says "
+            f"{spec.height}x{spec.width} and {len(spec.classes)}: convert the model again"
+        )
+    if PERSON not in spec.classes:
+        raise ModelFileError(f"{path} knows no {PERSON}, only: {', '.join(spec.classes)}")
+    return ends
+
+
 def describe(artifact: Artifact, bundle: Path, runtime: str) -> Model:
     """Describe a file of a bundle.
 
@@ -40,41 +62,22 @@ def describe(artifact: Artifact, bundle: Path, runtime: str) -> Model:
         runtime: who executed it for the golden masks.
 
     Raises:
-        ModelFileError: the file is not of the contract, or its sidecar says something else than it does.
-        MissingExtraError: coremltools is not installed, and it is a Core ML package.
+        ModelFileError, MissingExtraError: as :func:`read_ends`.
     """
-    path, spec = artifact.path, artifact.spec
-    order, system = ColourOrder.RGB, None
-    clients: tuple[Client, ...] = (Client.COREML,)
-    try:
-        if artifact.target.format is Format.COREML:
-            from edge_deeplab.bundle.coreml import coreml_ends
-
-            source, order, result, activation, system = coreml_ends(path)
-        else:
-            from edge_deeplab.bundle.tflite import tflite_ends
-
-            source, result, activation, clients = tflite_ends(path)
-        if (source.height, source.width) != (spec.height, spec.width) or PERSON not in spec.classes:
-            raise ModelFileError(
-                f"{path} takes {source.height}x{source.width} pixels, and its sidecar says {spec.height}x{spec.width} "
-                f"and the classes {', '.join(spec.classes)}: a bundle's files agree with it, and know a {PERSON}"
-            )
-        return Model(
-            path=path.relative_to(bundle).as_posix(),
-            sha256=artifact.sha256,
-            bytes=size(path),
-            target=str(artifact.target),
-            checkpoint_sha256=artifact.checkpoint_sha256,
-            clients=clients,
-            system=system,
-            input=Input(source, order, black=0.0, white=1.0, resize=_IN),
-            output=Output(result, activation, spec.classes, spec.classes.index(PERSON), THRESHOLD, _OUT),
-            tolerance=_tolerance(artifact.target),
-            runtime=runtime,
-        )
-    except SpecError as error:
-        raise ModelFileError(f"{path} does not fit into a bundle: {error}") from error
+    ends, labels = read_ends(artifact), artifact.spec.classes
+    return Model(
+        path=artifact.path.relative_to(bundle).as_posix(),
+        sha256=artifact.sha256,
+        bytes=size(artifact.path),
+        target=str(artifact.target),
+        checkpoint_sha256=artifact.checkpoint_sha256,
+        clients=ends.clients,
+        system=ends.system,
+        input=Input(ends.source, ends.colour_order, black=0.0, white=1.0, resize=_IN),
+        output=Output(ends.result, ends.activation, labels, labels.index(PERSON), THRESHOLD, _OUT),
+        tolerance=_tolerance(artifact.target),
+        runtime=runtime,
+    )
 
 
 def own_resize_tolerance() -> Tolerance:

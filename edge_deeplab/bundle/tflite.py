@@ -4,36 +4,41 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_deeplab.bundle.contract import Activation, Client, Element, Layout, Tensor
+from edge_deeplab.bundle.contract import Activation, Client, ColourOrder, Element, Layout, Tensor
+from edge_deeplab.bundle.ends import Ends
 from edge_deeplab.errors import ModelFileError
+from edge_deeplab.inspection.mediapipe import mediapipe_problems
 from edge_deeplab.runtime import tflite_file
-from edge_deeplab.runtime.foreign.tflite_hints import tflite_hints
+from edge_deeplab.runtime.foreign.tflite_hints import producer
 
 _ELEMENTS = {"FLOAT32": Element.FLOAT32, "UINT8": Element.UINT8, "INT8": Element.INT8}
 _ACTIVATIONS = {"LOGISTIC": Activation.SIGMOID, "SOFTMAX": Activation.SOFTMAX}
 
 
-def tflite_ends(path: Path) -> tuple[Tensor, Tensor, Activation, tuple[Client, ...]]:
-    """Read the input, the output, the operator that makes the output, and who takes the file.
-
-    MediaPipe Tasks refuses int8 inputs, and float inputs whose metadata have no normalization (measured with 1.2.2).
+def tflite_ends(path: Path) -> Ends:
+    """Read the two ends of a file, and ask whether MediaPipe takes it.
 
     Raises:
         ModelFileError: damaged, of another shape than one picture in and one map out, or without an activation.
     """
     content = tflite_file.read_bytes(path)
     graph = tflite_file.inspect_flatbuffer(content, str(path))
-    hints = tflite_hints(content, str(path))
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1 or hints.producer not in _ACTIVATIONS:
+    last = producer(graph, graph.outputs[0]) if graph.outputs else None
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1 or last is None or last.name not in _ACTIVATIONS:
         raise ModelFileError(
-            f"{path} has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, the last operator is "
-            f"{hints.producer}: a bundle's files have one of each, and end with {' or '.join(_ACTIVATIONS)}"
+            f"{path} has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, and its last operator is "
+            f"{last.name if last else 'none'}: a bundle's files have one of each, and end with "
+            f"{' or '.join(_ACTIVATIONS)}"
         )
-    source = _tensor(graph.inputs[0], graph.signature_inputs, path)
-    result = _tensor(graph.outputs[0], graph.signature_outputs, path)
-    mediapipe = source.type is Element.UINT8 or (source.type is Element.FLOAT32 and hints.input_range is not None)
-    clients = (Client.LITERT, Client.MEDIAPIPE) if mediapipe else (Client.LITERT,)
-    return source, result, _ACTIVATIONS[hints.producer], clients
+    refused = mediapipe_problems(content, str(path))
+    return Ends(
+        source=_tensor(graph.inputs[0], graph.signature_inputs, path),
+        colour_order=ColourOrder.RGB,  # the format does not say it; it is this project's contract
+        result=_tensor(graph.outputs[0], graph.signature_outputs, path),
+        activation=_ACTIVATIONS[last.name],
+        clients=(Client.LITERT,) if refused else (Client.LITERT, Client.MEDIAPIPE),
+        system=None,
+    )
 
 
 def _tensor(tensor: tflite_file.Tensor, signature: tuple[str, ...], path: Path) -> Tensor:

@@ -118,7 +118,7 @@ def _bundle_checkpoint(
     outputs = [(target, variants(target)[0]) for target in targets]
     with new_folder(out) as folder:
         converted = convert_files(checkpoint, network, loaded, outputs, folder / MODELS, ranges)
-        artifacts = [_with_metadata(artifact, card) for artifact in converted]
+        artifacts = [_place(artifact, folder / MODELS, card) for artifact in converted]
         candidates = [Candidate(artifact.path, artifact.target) for artifact in artifacts]
         report = compare_files(checkpoint, candidates, data=data, split=split).report
         report.check()
@@ -131,7 +131,7 @@ def _bundle_checkpoint(
 def _bundle_files(paths: Sequence[Path], out: Path, card_file: Path | None) -> Contract:
     """Write the bundle around copies of converted files."""
     from edge_deeplab.artifact import load_artifact
-    from edge_deeplab.bundle.describe import FORMATS
+    from edge_deeplab.bundle.describe import FORMATS, read_ends
     from edge_deeplab.bundle.writing import MODELS, write_bundle
     from edge_deeplab.cli.release_card import card_of_converted, named_card
     from edge_deeplab.errors import ModelFileError, SpecError
@@ -151,31 +151,31 @@ def _bundle_files(paths: Sequence[Path], out: Path, card_file: Path | None) -> C
             )
         if [other.path.name for other in given].count(artifact.path.name) > 1:
             raise SpecError(f"several files are called {artifact.path.name}: rename one, and its sidecar")
+        read_ends(artifact)
     card = card_of_converted(first) if card_file is None else named_card(card_file, first.checkpoint_sha256)
     with new_folder(out) as folder:
-        artifacts = [_with_metadata(_copied(artifact, folder / MODELS), card) for artifact in given]
+        artifacts = [_place(artifact, folder / MODELS, card) for artifact in given]
         return write_bundle(folder, artifacts, card)
 
 
-def _copied(artifact: Artifact, folder: Path) -> Artifact:
-    """A copy of a file with its sidecar in a folder."""
+def _place(artifact: Artifact, folder: Path, card: Card) -> Artifact:
+    """A file with its sidecar in the folder of models; with TFLite's metadata, unless it is of int8 input.
+
+    Nobody who reads metadata takes int8 input.
+    """
     import shutil
     from dataclasses import replace
 
-    from edge_deeplab.files import write_bytes
+    from converters.tflite_metadata import with_metadata
+    from edge_deeplab.artifact import load_artifact
+    from edge_deeplab.files import make_folder
+    from edge_deeplab.spec import Format, IoType
 
-    copy = replace(artifact, path=folder / artifact.path.name)
-    if artifact.path.is_dir():
-        shutil.copytree(artifact.path, copy.path)
-    else:
-        write_bytes(copy.path, artifact.path.read_bytes())
-    copy.write_sidecar()
-    return copy
-
-
-def _with_metadata(artifact: Artifact, card: Card) -> Artifact:
-    """The file in its place, with TFLite's metadata in it where there is room for them.
-
-    The one place that calls the writer of metadata.
-    """
-    return artifact
+    place = make_folder(folder) / artifact.path.name
+    if artifact.target.format is Format.TFLITE and artifact.io is not IoType.INT8:
+        return load_artifact(with_metadata(artifact.path, place, card))
+    if artifact.path != place:
+        (shutil.copytree if artifact.path.is_dir() else shutil.copyfile)(artifact.path, place)
+    placed = replace(artifact, path=place)
+    placed.write_sidecar()
+    return placed

@@ -147,7 +147,7 @@ REFUSALS: dict[str, Callable[[Path], Sequence[object]]] = {
     "card of another checkpoint": another_card,
     "several files are called portrait.tflite": same_name,
     "'my model.tflite' cannot be the name": renamed,
-    "and the classes cat: a bundle's files agree": wrong_classes,
+    "portrait.tflite knows no person, only: cat": wrong_classes,
     "its sidecar says 128x256": wrong_size,
     "is nothing that an app here takes": onnx,
     "out exists already": occupied,
