@@ -33,6 +33,7 @@ COMMANDS = {
     "benchmark": "Measure how long model files take, ours and anybody's, in turns.",
     "models": "List the models that come with edge-deeplab, with their scores.",
     "release": "Write a folder with every file of a checkpoint, proof and checksums, or refuse.",
+    "bundle": "Write a folder that an app takes: files, source code, contract, golden pairs.",
     "portrait": "Blur or replace the background of photos and videos.",
     "demo": "Show a camera or a film as a live portrait, in a window.",
     "web": "Write the live portrait as a web page that runs in the browser alone.",
