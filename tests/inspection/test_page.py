@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,9 +14,11 @@ import pytest
 from edge_deeplab.cli.main import run
 from edge_deeplab.errors import MissingExtraError
 from edge_deeplab.inspection.dot import draw, graph_dot
+from edge_deeplab.inspection.graph import weight_bytes
 from edge_deeplab.inspection.layers import layers
 from edge_deeplab.inspection.opening import inspect_file, read_graph
 from edge_deeplab.inspection.page import inspection_page
+from edge_deeplab.spec import Precision
 from edge_deeplab.weights import shipped_checkpoint, shipped_model
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -38,7 +40,7 @@ def test_every_operator_is_drawn_and_has_a_row(page: str) -> None:
     computed = {index for node in graph.nodes for index in node.outputs} | set(graph.inputs)
     reads = sum(len(computed & set(node.inputs)) for node in graph.nodes)
     assert len(edges) == reads + 1  # and the one to the output
-    places = set(re.findall(r'id="node-(\d+)"', page))
+    places = {each.get("id", "").removeprefix("node-") for each in nodes if each.get("id", "").startswith("node-")}
     assert places == set(re.findall(r'<tr id="layer-(\d+)"', page)) == {str(i) for i in range(len(graph.nodes))}
     for node in nodes:
         if node.get("id", "").startswith("node-"):
@@ -56,25 +58,30 @@ def test_costs_and_bytes_add_up() -> None:
 
 
 def test_it_is_whole_and_the_same_each_time(page: str) -> None:
-    class Loader(html.parser.HTMLParser):
-        fetched: list[str] = []
+    fetched = []
 
+    class Loader(html.parser.HTMLParser):
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
             links = {name: value or "" for name, value in attrs if name in ("src", "href", "xlink:href")}
-            self.fetched += [link for link in links.values() if not link.startswith("#")]
+            fetched.extend(link for link in links.values() if not link.startswith("#"))
             assert tag not in ("script", "link", "img", "iframe", "object")
 
-    loader = Loader()
-    loader.feed(page)
-    assert loader.fetched == []
+    Loader().feed(page)
+    assert fetched == []
     graph = read_graph(shipped_model())
     assert inspection_page(inspect_file(shipped_model()), graph, draw(graph_dot(graph))) == page
 
 
-def test_float16_weights_are_unpacked_out_of_sight_and_counted(published: Callable[..., Path]) -> None:
-    path = published(lambda sketch: sketch.cut_the_sigmoid())
+@pytest.mark.convert
+def test_float16_weights_are_unpacked_out_of_sight_and_counted(
+    small_flatbuffers: Mapping[Precision, bytes], tmp_path: Path
+) -> None:
+    path = tmp_path / "small.tflite"
+    path.write_bytes(small_flatbuffers[Precision.FLOAT16])
     graph = read_graph(path)
-    assert all(layer.node.operator != "LOGISTIC" for layer in layers(graph))
+    shown = layers(graph)
+    assert {"DEQUANTIZE"} == {node.operator for node in graph.nodes} - {layer.node.operator for layer in shown}
+    assert sum(layer.stored for layer in shown) == sum(weight_bytes(graph).values())
 
 
 def test_names_of_a_foreign_file_stay_text(published: Callable[..., Path], tmp_path: Path) -> None:
