@@ -73,24 +73,24 @@ def test_an_array_is_no_picture(changed: Callable[[Callable[[Any], None]], Path]
 
     findings = found(changed(array))
     assert findings["image-input", Client.VISION].effect is Effect.REFUSED
-    assert set(findings) == {("image-input", Client.VISION), ("half-arrays", Client.COREML), ("batch", Client.ANY)}
+    assert {("half-arrays", Client.COREML), ("batch", Client.ANY)} <= set(findings)
 
 
 def test_another_alignment(changed: Callable[[Callable[[Any], None]], Path]) -> None:
     def aligned(model: Any) -> None:
         (block,) = model.mlProgram.functions["main"].block_specializations.values()
-        (name,) = {
+        names = {
             operation.inputs["align_corners"].arguments[0].name
             for operation in block.operations
-            if operation.type == "upsample_bilinear" and operation.inputs["scale_factor_height"].arguments
-        } or {""}
+            if operation.type == "upsample_bilinear"
+        }
         for operation in block.operations:
-            if operation.type == "const" and operation.outputs[0].name == name:
+            if operation.type == "const" and operation.outputs[0].name in names:
                 operation.attributes["val"].immediateValue.tensor.bools.values[:] = [True]
 
     finding = found(changed(aligned))["resize-alignment", Client.ANY]
     assert finding.effect is Effect.NOTE
-    assert "aligned corners" in finding.message
+    assert finding.message.startswith("3 resizes with aligned corners")
 
 
 def test_a_newer_system(changed: Callable[[Callable[[Any], None]], Path]) -> None:
