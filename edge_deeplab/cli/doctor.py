@@ -24,7 +24,7 @@ def command(files: tuple[Path, ...], clients: tuple[str, ...], as_json: bool) ->
     """Say what the clients of FILE, a .tflite, an .onnx or a .mlpackage of anybody's, will trip over.
 
     A client is what runs the file in an app. Each finding names what in the file it is about, and what helps. The exit
-    status is 1 if a client refuses a file or silently shows something else. docs/doctor.md has the checks.
+    status is 1 if a client refuses a file or silently shows something else.
     """
     import json
 

@@ -50,10 +50,14 @@ def half_arrays(facts: CoremlFacts) -> Iterator[Finding]:
 def neural_engine_precision(facts: CoremlFacts) -> Iterator[Finding]:
     """float32 operators. Guide, "Typed execution workflow": float32 "will execute on a combination of the GPU and CPU".
 
-    float16 is "eligible to execute on a combination of the Neural Engine, GPU and CPU".
+    float16 is "eligible to execute on a combination of the Neural Engine, GPU and CPU". What scales a picture's bytes
+    is float32 in every package of coremltools, and does not count.
     """
+    pictures = {feature.name for feature in facts.inputs if feature.image}
     computing = [
-        operation for operation in facts.operations if operation.element in _FLOATS and operation.type != "cast"
+        each
+        for each in facts.operations
+        if each.element in _FLOATS and each.type != "cast" and not pictures & each.reads
     ]
     wide = [each for each in computing if each.element is ElementType.FLOAT32]
     if wide:

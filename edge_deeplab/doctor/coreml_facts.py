@@ -51,11 +51,13 @@ class Operation:
         type: MIL's name of it.
         output: the name of its first result.
         element: its type of elements.
+        reads: the names of the values that it takes.
     """
 
     type: str
     output: str
     element: ElementType | None
+    reads: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def read_coreml_facts(path: Path) -> CoremlFacts:
         inputs=tuple(map(_feature, model.description.input)),
         outputs=tuple(map(_feature, model.description.output)),
         operations=tuple(
-            Operation(message.type, message.outputs[0].name, _element(message.outputs[0].type))
+            Operation(message.type, message.outputs[0].name, _element(message.outputs[0].type), _reads(message))
             for message in messages
             if message.outputs and message.type != "const" and not message.type.startswith(_STORED)
         ),
@@ -125,6 +127,11 @@ def _feature(message: Any) -> Feature:
 
 def _element(message: Any) -> ElementType | None:
     return ELEMENT_TYPES.get(message.tensorType.dataType)
+
+
+def _reads(message: Any) -> frozenset[str]:
+    given = [argument for parameter in message.inputs.values() for argument in parameter.arguments]
+    return frozenset(argument.name for argument in given if argument.WhichOneof("binding") == "name")
 
 
 def _resizes(messages: list[Any], constants: Mapping[str, bool | str | None]) -> Iterator[Resize]:

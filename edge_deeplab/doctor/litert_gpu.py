@@ -1,10 +1,10 @@
 """LiteRT's GPU delegate: which operators it takes.
 
 The source is TensorFlow's own statement of it, ``CheckGpuDelegateCompatibility`` in
-tensorflow/lite/tools/versioning/gpu_compatibility.cc, which the delegate asks. It is also behind
-``tf.lite.experimental.Analyzer``, with which the tests compare. Read of it are the list of operators, and the settings
-that occur in networks for pictures; left out are those of LSTM, ONE_HOT, EMBEDDING_LOOKUP, DYNAMIC_UPDATE_SLICE, CUMSUM
-and STABLEHLO_CLAMP, which are taken for supported.
+tensorflow/lite/tools/versioning/gpu_compatibility.cc, which the delegate asks. Read of it are the operators, and
+the settings that occur in networks for pictures; left out are those of LSTM, ONE_HOT, EMBEDDING_LOOKUP,
+DYNAMIC_UPDATE_SLICE, CUMSUM and STABLEHLO_CLAMP, which are taken for supported. ``tf.lite.experimental.Analyzer`` of
+TensorFlow 2.19.0 is no help: it calls every file compatible, even one with RANK.
 """
 
 from __future__ import annotations
