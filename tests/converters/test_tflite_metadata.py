@@ -160,6 +160,10 @@ def test_what_mediapipe_takes_right_is_not_refused(variants: Mapping[str, bytes]
     assert errors_for(path, Client.MEDIAPIPE) == ()
 
 
+def test_a_note_is_no_refusal() -> None:
+    assert errors_for(shipped_model(), Client.MEDIAPIPE) == ()  # it names no classes, which is good to know
+
+
 def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
     card, out = shipped_card(), tmp_path / "out.tflite"
     alone = Path(shutil.copy(shipped_model(), tmp_path / "alone.tflite"))
