@@ -6,8 +6,9 @@ from pathlib import Path
 
 from edge_deeplab.bundle.contract import Activation, Client, ColourOrder, Element, Layout, Tensor
 from edge_deeplab.bundle.ends import Ends
+from edge_deeplab.doctor.finding import Client as Judge
+from edge_deeplab.doctor.requirement import errors_for
 from edge_deeplab.errors import ModelFileError
-from edge_deeplab.inspection.mediapipe import mediapipe_problems
 from edge_deeplab.runtime import tflite_file
 from edge_deeplab.runtime.foreign.tflite_hints import producer
 
@@ -30,7 +31,7 @@ def tflite_ends(path: Path) -> Ends:
             f"{last.name if last else 'none'}: a bundle's files have one of each, and end with "
             f"{' or '.join(_ACTIVATIONS)}"
         )
-    refused = mediapipe_problems(content, str(path))
+    refused = errors_for(path, Judge.MEDIAPIPE)
     return Ends(
         source=_tensor(graph.inputs[0], graph.signature_inputs, path),
         colour_order=ColourOrder.RGB,  # the format does not say it; it is this project's contract
