@@ -39,12 +39,12 @@ def shipped() -> ModelSummary:
 def test_the_shipped_file_is_integer_throughout(shipped: ModelSummary) -> None:
     assert shipped.kind is Kind.INTEGER
     assert shipped.verdict == (
-        "integer throughout: 87 of 89 operators compute in int8; the others are 2 QUANTIZE at the ends"
+        "integer throughout: 85 of 87 operators compute in int8; the others are 2 QUANTIZE at the ends"
     )
     assert shipped.sidecar is not None
     assert (shipped.sidecar.target, shipped.sidecar.fits, shipped.sidecar.broken_promise) == ("tflite-int8", True, "")
     assert shipped.execution is not None
-    assert shipped.execution.delegation == Delegation(partitions=1, delegated=87, left=("QUANTIZE", "QUANTIZE"))
+    assert shipped.execution.delegation == Delegation(partitions=1, delegated=85, left=("QUANTIZE", "QUANTIZE"))
     (image,), (output,) = shipped.inputs, shipped.outputs
     assert (image.type, image.shape, image.layout, image.zero_point) == ("uint8", (1, 256, 256, 3), "NHWC", 0)
     assert image.scale == pytest.approx(1 / 255)
@@ -74,7 +74,7 @@ def test_its_quantization_is_that_of_its_ranges(shipped: ModelSummary) -> None:
         affine = Affine(tensor.scales[0], tensor.zero_points[0])
         assert (tensor.low, tensor.high) == pytest.approx((affine.low, affine.high))
     weights = [tensor for tensor in shipped.quantized if tensor.constant and tensor.type == "int8"]
-    assert len(weights) == 66
+    assert len(weights) == 64
     assert {tensor.axis for tensor in weights if len(tensor.scales) > 1} == {0, 3}  # OHWI, depthwise 1HWO
     assert all(set(tensor.zero_points) == {0} for tensor in weights)
 
@@ -123,7 +123,7 @@ def test_a_float_island_is_named_and_breaks_the_promise_of_the_sidecar(edited: E
     ).write_sidecar()
     summary = summarize_tflite(path)
     assert summary.kind is Kind.MIXED
-    assert summary.verdict == "float inside: 1 of 87 operators computes in float (LOGISTIC): this is no integer file"
+    assert summary.verdict == "float inside: 1 of 85 operators computes in float (LOGISTIC): this is no integer file"
     assert summary.sidecar is not None
     assert "promises int8, which is integer inside, and the file is mixed" in summary.sidecar.broken_promise
     assert summary.multiply_adds == summarize_tflite(shipped_model()).multiply_adds
@@ -164,7 +164,7 @@ def test_further_subgraphs_are_counted_and_mentioned(edited: Edited, shipped: Mo
     assert summary.multiply_adds == 2 * shipped.multiply_adds
     assert summary.tensors == 2 * shipped.tensors
     assert summary.weights == shipped.weights  # both read the same buffers
-    assert "1 further subgraphs with 89 operators" in summary.notes[0]
+    assert "1 further subgraphs with 87 operators" in summary.notes[0]
 
 
 def test_metadata_are_shown(tmp_path: Path, shipped: ModelSummary) -> None:
