@@ -100,7 +100,8 @@ function report(source, session, compositor) {
 function save(blob) {
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: "portrait.png" });
   link.click();
-  URL.revokeObjectURL(link.href);
+  // The browser reads the address after this returns: taken back at once, now and then no file was saved.
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 function fail(error) {
