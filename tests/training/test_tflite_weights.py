@@ -123,8 +123,9 @@ def test_the_shipped_files_integers_are_its_checkpoint() -> None:
         # One integer more or less would be 1/127 at least.
         torch.testing.assert_close(layer.weight, expected.conv.weight.data, rtol=1e-6, atol=0)
         assert expected.conv.bias is not None
-        error = (layer.bias - expected.conv.bias.data).abs()
-        assert (error <= 0.501 * torch.tensor(steps[layer.name])).all(), layer.name  # rounded to the file's int32
+        step = torch.tensor(steps[layer.name], dtype=torch.float64)  # of the file's int32
+        integers = (expected.conv.bias.data.double() / step).round()
+        torch.testing.assert_close(layer.bias.double(), integers * step, rtol=1e-6, atol=0)
 
 
 @pytest.mark.convert
