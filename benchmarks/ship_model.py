@@ -6,8 +6,9 @@ RUN is the folder of ``edge-deeplab train DATA --recipe NAME --out RUN``, both o
 file that its latency is compared with. Writes into edge_deeplab/weights, the card last: the checkpoint with its weights
 as the integers that they are, the learned ranges, the int8 file that they give, and the card with what the float parent
 and the int8 file score on the test split, as it is and disturbed. The float parent goes into
-benchmarks/NAME_float.safetensors, in half precision: that file is what is measured. What only a person can say of the
-model stands in benchmarks/cards.toml.
+benchmarks/NAME_float.safetensors, in half precision: that file is what is measured. What the run left of its course
+goes into benchmarks/runs/NAME: its settings, the digests of its data, and both stages epoch by epoch. What only a
+person can say of the model stands in benchmarks/cards.toml.
 """
 
 from __future__ import annotations
@@ -41,12 +42,13 @@ from edge_deeplab.cli.progress import stage_progress
 from edge_deeplab.data.opening import open_dataset
 from edge_deeplab.errors import CheckpointError, EdgeDeeplabError, SpecError
 from edge_deeplab.evaluation.tables import evaluation_table
-from edge_deeplab.files import make_folder, move, sha256
+from edge_deeplab.files import make_folder, move, sha256, write_bytes
 from edge_deeplab.models.loading import load_network
 from edge_deeplab.quantization.graph import quantization_graph
 from edge_deeplab.quantization.ranges import QuantRanges, load_ranges, ranges_path, save_ranges
 from edge_deeplab.quantization.unfold import integer_weights
 from edge_deeplab.spec import ModelSpec
+from edge_deeplab.training.callbacks import CURVES
 from edge_deeplab.training.recipe import Recipe, load_recipe
 from edge_deeplab.training.recipe_data import TRAIN
 from edge_deeplab.training.run import CHECKPOINT
@@ -98,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--words", type=Path, default=HERE / "cards.toml", help="what only a person can say")
     parser.add_argument("--weights", type=Path, default=FOLDER, help="where the model goes")
     parser.add_argument("--parents", type=Path, default=HERE, help="where its float parent goes")
+    parser.add_argument("--logs", type=Path, default=HERE / "runs", help="where the run's course goes")
     try:
         ship(parser.parse_args(arguments))
     except EdgeDeeplabError as error:
@@ -143,6 +146,7 @@ def ship(arguments: argparse.Namespace) -> None:
             known_failures=words.known_failures,
         )
         card.write(Path(folder) / f"{name}.json")
+        keep_course(run.folder, arguments.logs / name)
         move(parent, arguments.parents / parent.name)
         for path in (*files, Path(folder) / f"{name}.json"):
             move(path, arguments.weights / path.name)
@@ -183,6 +187,20 @@ def load_run(folder: Path, name: str) -> Run:
     if {parent.spec, trained.spec} != {recipe.model}:
         raise SpecError(f"the checkpoints in {folder} are not of the network that the recipe describes")
     return Run(recipe, json.loads((folder / RECORD).read_text(encoding="utf-8")), parent, trained, folder)
+
+
+def keep_course(run: Path, place: Path) -> None:
+    """Copy what a run left of its course: RUN/recipe.json, RUN/record.json, both stages' curves.
+
+    Raises:
+        OutputError: the place cannot be written to.
+    """
+    make_folder(place)
+    for name in (RECIPE, RECORD):
+        write_bytes(place / name, (run / name).read_bytes())
+    for stage in (FLOAT, INT8):
+        for suffix in (".csv", ".png"):
+            write_bytes(place / f"{stage}{suffix}", (run / stage / CURVES).with_suffix(suffix).read_bytes())
 
 
 def _files(run: Run, folder: Path) -> tuple[tuple[Path, Path, Path, Path], Path]:

@@ -9,10 +9,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from converters.flatbuffer_tables import aligned_bytes
 from edge_deeplab.errors import ModelFileError
 from edge_deeplab.runtime.tflite_file import IDENTIFIER, builtin_code, operator_name
-
-_ALIGNMENT = 16  # bytes; the schema's force_align of Buffer.data, which the generated Python writer forgets
 
 
 def read_model(data: bytes) -> Any:
@@ -99,18 +98,16 @@ def _drop_unused_buffers(model: Any) -> None:
 
 
 class _AlignedBuffer:
-    """A ``BufferT`` whose data starts at a multiple of 16 bytes, so that readers may map it as it lies."""
+    """A ``BufferT`` whose data starts at a multiple of 16 bytes, so that readers may map it as it lies.
+
+    The schema's force_align of Buffer.data says so, which the generated Python writer forgets.
+    """
 
     def __init__(self, data: Any) -> None:
         self._data = b"" if data is None else np.asarray(data, np.uint8).tobytes()
 
     def Pack(self, builder: Any) -> int:  # noqa: N802 (the name that ModelT.Pack calls)
-        vector = None
-        if self._data:
-            builder.StartVector(1, len(self._data), _ALIGNMENT)
-            builder.head -= len(self._data)
-            builder.Bytes[builder.head : builder.head + len(self._data)] = self._data
-            vector = builder.EndVector()
+        vector = aligned_bytes(builder, self._data) if self._data else None
         schema.BufferStart(builder)
         if vector is not None:
             schema.BufferAddData(builder, vector)

@@ -31,6 +31,10 @@ class ModelFileError(EdgeDeeplabError):
     """A model file (.onnx, .tflite, ...) that cannot be opened or breaks the contract of its format."""
 
 
+class ClientError(EdgeDeeplabError):
+    """A model file that an app's library (MediaPipe Tasks) would refuse, or would take wrongly without a word."""
+
+
 class ConversionError(EdgeDeeplabError):
     """A converter that failed, or wrote something other than what it was given."""
 
@@ -57,6 +61,10 @@ class OutputError(EdgeDeeplabError):
 
 class DisplayError(EdgeDeeplabError):
     """No screen to open a window on."""
+
+
+class PageError(EdgeDeeplabError):
+    """The web page's runtime that cannot be fetched, or a port that cannot be served."""
 
 
 class MissingExtraError(EdgeDeeplabError, ImportError):

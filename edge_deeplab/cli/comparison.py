@@ -1,4 +1,4 @@
-"""Files held against a reference, from their paths on: what ``parity``, ``convert`` and ``release`` share."""
+"""Files held against a reference, from their paths on: for ``parity``, ``convert``, ``release`` and ``bundle``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edge_deeplab.artifact import Artifact
     from edge_deeplab.evaluation.exhibits import Exhibit
     from edge_deeplab.evaluation.parity import ParityReport
     from edge_deeplab.evaluation.parity_images import ParityImages
@@ -79,6 +80,16 @@ def compare_files(
         console = Console()
         console.print(parity_tables(report, width=console.width))
         return Comparison(report, exhibits(report, judged, others, images), images)
+
+
+def with_parity(artifacts: Sequence[Artifact], report: ParityReport) -> list[Artifact]:
+    """The artifacts with what was measured of them."""
+    from dataclasses import replace
+
+    return [
+        replace(artifact, metrics={"parity": {"images": report.images, **row.to_dict()}})
+        for artifact, row in zip(artifacts, report.rows, strict=True)
+    ]
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -1,8 +1,8 @@
-"""Conversion of one checkpoint to many files: what the commands ``convert`` and ``release`` share."""
+"""Conversion of one checkpoint to many files: what the commands ``convert``, ``release`` and ``bundle`` share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,6 +123,32 @@ def _convert_files(
         artifact.write_sidecar()
         artifacts.append(artifact)
     return artifacts
+
+
+def prepared_ranges(
+    checkpoint: Path, loaded: Checkpoint, targets: Iterable[Target], file: Path | None
+) -> QuantRanges | None:
+    """The ranges that were named, or lie beside the checkpoint; None where no target is int8.
+
+    They are not observed here as ``convert`` does: what is handed on was quantized with care, and looked at.
+
+    Raises:
+        RangesError: they are missing, cannot be read, or are of another checkpoint.
+    """
+    from edge_deeplab.errors import RangesError
+    from edge_deeplab.quantization.ranges import load_ranges, ranges_path
+
+    if not any(target.integer_activations for target in targets):
+        return None
+    beside = ranges_path(checkpoint)
+    if file is None and not beside.is_file():
+        raise RangesError(
+            f"{beside} is missing, without which nothing can be handed on in int8: make it with edge-deeplab quantize, "
+            "or name --ranges"
+        )
+    ranges = load_ranges(file or beside)
+    ranges.require_checkpoint(loaded.sha256)
+    return ranges
 
 
 def variants(target: Target) -> tuple[IoType, ...]:

@@ -28,13 +28,16 @@ COMMANDS = {
     "quantize": "Prepare a checkpoint for int8, and write it with its ranges.",
     "convert": "Convert a checkpoint to TFLite, Core ML or ONNX, and prove parity.",
     "inspect": "Show what is inside a checkpoint or a model file: integers or floats, costs, ranges.",
+    "doctor": "Say what the clients of a model file refuse, get wrong or run slowly, and what helps.",
     "sensitivity": "Show which layers of a checkpoint int8 hurts, and what to do about it.",
     "parity": "Run the same images through several model files and compare.",
     "benchmark": "Measure how long model files take, ours and anybody's, in turns.",
     "models": "List the models that come with edge-deeplab, with their scores.",
     "release": "Write a folder with every file of a checkpoint, proof and checksums, or refuse.",
+    "bundle": "Write a folder that an app takes: files, source code, contract, golden pairs.",
     "portrait": "Blur or replace the background of photos and videos.",
     "demo": "Show a camera or a film as a live portrait, in a window.",
+    "web": "Write the live portrait as a web page that runs in the browser alone.",
 }
 _MODULES = {"import": "import_model"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,7 @@ from edge_deeplab.weights import shipped_checkpoint
 
 if TYPE_CHECKING:
     from edge_deeplab.artifact import Artifact
-    from edge_deeplab.checkpoint import Checkpoint
     from edge_deeplab.evaluation.parity import ParityReport
-    from edge_deeplab.quantization.ranges import QuantRanges
-    from edge_deeplab.spec import Target
 
 _CHECKSUMS, _VERSIONS = "SHA256SUMS", "versions.json"
 
@@ -63,8 +60,8 @@ def command(
     """
     from rich.console import Console
 
-    from edge_deeplab.cli.comparison import Candidate, compare_files
-    from edge_deeplab.cli.conversion import REQUIRED, convert_files, parse_targets, variants
+    from edge_deeplab.cli.comparison import Candidate, compare_files, with_parity
+    from edge_deeplab.cli.conversion import REQUIRED, convert_files, parse_targets, prepared_ranges, variants
     from edge_deeplab.cli.release_card import card_of, card_path, completed
     from edge_deeplab.errors import ParityError
     from edge_deeplab.evaluation.report import PAGE, write_report
@@ -79,7 +76,7 @@ def command(
 
     network, loaded = load_network(checkpoint)
     card = card_of(checkpoint, loaded)
-    ranges = _ranges(checkpoint, loaded, [target for target, _ in outputs], ranges_file)
+    ranges = prepared_ranges(checkpoint, loaded, [target for target, _ in outputs], ranges_file)
     with new_folder(out) as folder:
         released = folder / checkpoint.name
         write_bytes(released, checkpoint.read_bytes())
@@ -94,44 +91,13 @@ def command(
             _, _, page = write_report(report, compared.exhibits, refused)
             raise ParityError(f"nothing was released, see {page}: {'; '.join(report.failures)}")
         write_report(report, compared.exhibits, folder)
-        for artifact in _with_parity(artifacts, report):
+        for artifact in with_parity(artifacts, report):
             artifact.write_sidecar()
         write_json(folder / _VERSIONS, _versions(artifacts, report))
         completed(card, report, folder).write(card_path(released))
         # The page bears the day, and the rest is the same bytes for the same input: so is this list without it.
         write_bytes(folder / _CHECKSUMS, checksums(folder, without={PAGE}).encode())
     Console().print(f"{out} written: {len(artifacts)} model files, all of them within their tolerance", soft_wrap=True)
-
-
-def _ranges(checkpoint: Path, loaded: Checkpoint, targets: Iterable[Target], file: Path | None) -> QuantRanges | None:
-    """The ranges that were named, or lie beside the checkpoint; None where no target is int8.
-
-    They are not observed here as ``convert`` does: what is released was quantized with care, and looked at.
-    """
-    from edge_deeplab.errors import RangesError
-    from edge_deeplab.quantization.ranges import load_ranges, ranges_path
-
-    if not any(target.integer_activations for target in targets):
-        return None
-    beside = ranges_path(checkpoint)
-    if file is None and not beside.is_file():
-        raise RangesError(
-            f"{beside} is missing, without which nothing can be released in int8: make it with edge-deeplab quantize, "
-            "or name --ranges"
-        )
-    ranges = load_ranges(file or beside)
-    ranges.require_checkpoint(loaded.sha256)
-    return ranges
-
-
-def _with_parity(artifacts: Sequence[Artifact], report: ParityReport) -> list[Artifact]:
-    """The artifacts with what was measured of them."""
-    from dataclasses import replace
-
-    return [
-        replace(artifact, metrics={"parity": {"images": report.images, **row.to_dict()}})
-        for artifact, row in zip(artifacts, report.rows, strict=True)
-    ]
 
 
 def _versions(artifacts: Sequence[Artifact], report: ParityReport) -> dict[str, Any]:

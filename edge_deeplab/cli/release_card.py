@@ -1,16 +1,20 @@
-"""The card of a release: the one beside the checkpoint, or one made from what the checkpoint says of itself."""
+"""The card of what is handed on: the one beside the checkpoint, or one made from what the checkpoint says of itself."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from edge_deeplab.artifact import Artifact
 from edge_deeplab.checkpoint import Checkpoint
 from edge_deeplab.errors import ModelFileError
 from edge_deeplab.evaluation.parity import ParityReport
 from edge_deeplab.evaluation.scores import Scores
 from edge_deeplab.files import sha256
 from edge_deeplab.spec import Fusion, ModelSpec, NetworkSpec
+from edge_deeplab.weights import shipped_card, shipped_names
 from edge_deeplab.weights.card import Card, Score, load_card
 
 _UNKNOWN = "Not stated."
@@ -37,10 +41,37 @@ def card_of(checkpoint: Path, loaded: Checkpoint) -> Card:
         if card.files.get(checkpoint.name) != loaded.sha256:
             raise ModelFileError(f"{path} is not the card of {checkpoint} (the hash differs): correct it, or remove it")
         return card
-    seed = loaded.notes.get("seed")
+    return _bare_card(checkpoint.stem, loaded.spec, loaded.notes)
+
+
+def card_of_converted(artifact: Artifact) -> Card:
+    """The card of the shipped model that a file was converted from; of another model, one that says little."""
+    for name in shipped_names():
+        card = shipped_card(name)
+        if artifact.checkpoint_sha256 in card.files.values():
+            return card
+    return _bare_card(artifact.path.stem, artifact.spec, {})
+
+
+def named_card(path: Path, checkpoint_sha256: str) -> Card:
+    """A card that was named.
+
+    Raises:
+        ModelFileError: it cannot be read, or is of another checkpoint.
+    """
+    card = load_card(path)
+    if checkpoint_sha256 not in card.files.values():
+        raise ModelFileError(
+            f"{path} is the card of another checkpoint (the hash differs): name the right one, or none"
+        )
+    return card
+
+
+def _bare_card(name: str, spec: ModelSpec, notes: Mapping[str, Any]) -> Card:
+    seed = notes.get("seed")
     return Card(
-        name=checkpoint.stem,
-        summary=_summary(loaded.spec),
+        name=name,
+        summary=_summary(spec),
         intended_use=_UNKNOWN,
         terms=_UNKNOWN,
         files={},
@@ -48,7 +79,7 @@ def card_of(checkpoint: Path, loaded: Checkpoint) -> Card:
         training_data=(),
         recipe_name=None,
         recipe_sha256=None,
-        recipe=dict(loaded.notes),
+        recipe=dict(notes),
         seed=seed if isinstance(seed, int) and seed >= 0 else None,
         conditions={},
         scores=(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_deeplab.errors import MissingExtraError, ModelFileError
+from edge_deeplab.inspection.graph import Graph
 from edge_deeplab.inspection.summary import ModelSummary
 
 
@@ -39,3 +40,24 @@ def inspect_file(path: Path) -> ModelSummary:
             return summarize_checkpoint(path)
         case _:
             raise ModelFileError(f"{path} is of no known kind: give a .tflite, a .onnx or a checkpoint (.safetensors)")
+
+
+def read_graph(path: Path) -> Graph:
+    """The operators of a TFLite or ONNX file.
+
+    Raises:
+        ModelFileError: missing, without a graph (a checkpoint), of an unknown kind, or truncated.
+        MissingExtraError: a package that this kind of file needs is not installed.
+    """
+    match path.suffix.lower():
+        case ".tflite":
+            from edge_deeplab.inspection.tflite import tflite_graph
+            from edge_deeplab.runtime.tflite_file import inspect_model, read_bytes
+
+            return tflite_graph(inspect_model(read_bytes(path), str(path)))
+        case ".onnx":
+            from edge_deeplab.inspection.onnx import load_onnx, onnx_graph
+
+            return onnx_graph(load_onnx(path))
+        case _:
+            raise ModelFileError(f"{path} holds no graph that could be drawn: give a .tflite or an .onnx file")

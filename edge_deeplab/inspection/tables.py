@@ -10,9 +10,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from edge_deeplab.inspection.graph import Arithmetic, Shape
+from edge_deeplab.inspection.graph import Arithmetic
 from edge_deeplab.inspection.summary import Execution, ModelSummary, OperatorRow, Port, QuantizedTensor, Sidecar
 from edge_deeplab.inspection.verdict import Kind
+from edge_deeplab.inspection.words import name_words, shape_words, size_words, span_words
 from edge_deeplab.terminal import megabytes, number_columns, plain_table
 
 if TYPE_CHECKING:
@@ -62,12 +63,13 @@ def _facts(summary: ModelSummary) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold")
-    for label, words in _lines(summary):
+    for label, words in fact_lines(summary):
         grid.add_row(label, Text(words))
     return grid
 
 
-def _lines(summary: ModelSummary) -> Iterator[tuple[str, str]]:
+def fact_lines(summary: ModelSummary) -> Iterator[tuple[str, str]]:
+    """What is known of the file besides its ends and operators: a label, and words for it."""
     file = summary.file
     yield "file", f"{file.format}, {megabytes(file.size)}, sha256 {file.sha256[:_HASH]}"
     if summary.sidecar is not None:
@@ -79,7 +81,7 @@ def _lines(summary: ModelSummary) -> Iterator[tuple[str, str]]:
     if summary.parameters is not None:
         yield "parameters", f"{summary.parameters / 1e6:.3f} million"
     yield "multiply-adds", f"{_millions(summary.multiply_adds)} million"
-    shares = ", ".join(f"{_size(size)} {type_}" for type_, size in summary.weights.items())
+    shares = ", ".join(f"{size_words(size)} {type_}" for type_, size in summary.weights.items())
     yield "constants", shares or "none"
     yield "tensors", f"{summary.tensors}, {len(summary.quantized)} with quantization parameters"
     if summary.activation_bytes is not None:
@@ -125,7 +127,7 @@ def _ports(summary: ModelSummary) -> Table:
 
 def _port_cells(side: str, port: Port, *, quantized: bool) -> tuple[Text | str, ...]:
     scale = "" if port.scale is None else f"{port.scale:.5g} ({port.zero_point})"
-    cells = (Text(port.name), side, port.type, Text(f"{_shape(port.shape)} {port.layout}".strip()))
+    cells = (Text(port.name), side, port.type, Text(f"{shape_words(port.shape)} {port.layout}".strip()))
     return (*cells, *((scale,) if quantized else ()), port.meaning)
 
 
@@ -164,8 +166,10 @@ def _activations(tensors: Sequence[QuantizedTensor]) -> Table:
     if origins:
         table.add_column("origin", overflow="fold")
     for tensor in tensors:
-        numbers = (_span(tensor.scales), _span(tensor.zero_points), _range(tensor))
-        table.add_row(_short(tensor.name), tensor.type, *numbers, *((Text(tensor.origin),) if origins else ()))
+        numbers = (span_words(tensor.scales), span_words(tensor.zero_points), _range(tensor))
+        table.add_row(
+            Text(name_words(tensor.name)), tensor.type, *numbers, *((Text(tensor.origin),) if origins else ())
+        )
     return table
 
 
@@ -175,8 +179,8 @@ def _weights(tensors: Sequence[QuantizedTensor]) -> Table:
     number_columns(table, "channels\n(axis)", "scale", "zero\npoint", "range")
     for tensor in tensors:
         channels = "" if tensor.axis is None else f"{len(tensor.scales)} ({tensor.axis})"
-        numbers = (_span(tensor.scales), _span(tensor.zero_points), _range(tensor))
-        table.add_row(_short(tensor.name), tensor.type, channels, *numbers)
+        numbers = (span_words(tensor.scales), span_words(tensor.zero_points), _range(tensor))
+        table.add_row(Text(name_words(tensor.name)), tensor.type, channels, *numbers)
     return table
 
 
@@ -184,30 +188,8 @@ def _range(tensor: QuantizedTensor) -> str:
     return "" if tensor.low is None or tensor.high is None else f"{tensor.low:.3g} .. {tensor.high:.3g}"
 
 
-def _span(numbers: tuple[float, ...]) -> str:
-    """One number, or the least and the greatest of several."""
-    low, high = min(numbers), max(numbers)
-    return f"{low:.5g}" if low == high else f"{low:.2g} .. {high:.2g}"
-
-
-def _shape(shape: Shape | None) -> str:
-    return "unknown" if shape is None else "x".join(map(str, shape)) or "one number"
-
-
 def _millions(count: int) -> str:
     return f"{count / 1e6:,.2f}"
-
-
-def _size(size: int) -> str:
-    if size < 1000:
-        return f"{size} bytes"
-    return megabytes(size) if size >= 1e5 else f"{size / 1e3:.1f} kB"
-
-
-def _short(name: str) -> Text:
-    """A tensor's name; TensorFlow joins the names of all operators that it merged into one by semicolons."""
-    first, *others = name.split(";")
-    return Text(f"{first} +{len(others)}" if others else first)
 
 
 def _words(value: Any) -> str:

@@ -7,6 +7,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from edge_deeplab.errors import ModelFileError
 from edge_deeplab.inspection.describe import summarize
 from edge_deeplab.inspection.graph import (
     Arithmetic,
@@ -21,6 +22,7 @@ from edge_deeplab.inspection.graph import (
 from edge_deeplab.inspection.litert import ask_litert
 from edge_deeplab.inspection.summary import ModelSummary
 from edge_deeplab.runtime.tflite_file import Operator, Tensor, TfliteGraph, TfliteModel, inspect_model, read_bytes
+from edge_deeplab.runtime.tflite_metadata import TfliteMetadata, metadata_in
 
 _FLEX = "Flex"  # how the names of TensorFlow's own operators begin, which only LiteRT's Flex delegate executes
 _CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST"})
@@ -67,12 +69,31 @@ def summarize_tflite(path: Path) -> ModelSummary:
             f"{name} (TensorFlow's own)" if name.startswith(_FLEX) else name for name in custom
         ]
     notes = []
+    try:
+        facts |= _metadata_facts(metadata_in(content, path.name) or TfliteMetadata())
+    except ModelFileError as error:
+        notes.append(str(error))
     if others:
         count = sum(len(graph.operators) for graph in others)
         notes.append(f"{len(others)} further subgraphs with {count} operators are in the table, each counted once")
     return summarize(
         path, "TFLite", tflite_graph(model), picture_layout="NHWC", facts=facts, notes=notes, execution=execution
     )
+
+
+def _metadata_facts(metadata: TfliteMetadata) -> dict[str, Any]:
+    """What TFLite's metadata say, as far as they say it; their own description is the one that counts."""
+    numbers = [f"{number:g}" for number in (*metadata.mean, *metadata.deviation)]
+    facts = {
+        "name": f"{metadata.name} {metadata.version}".strip(),
+        "description": metadata.description,
+        "author": metadata.author,
+        "license": metadata.license,
+        "normalization": f"mean and deviation, in bytes: {', '.join(numbers)}" if numbers else "",
+        "labels": list(metadata.labels),
+        "activation": "" if metadata.activation is None else f"{metadata.activation.name.lower()} is left to the app",
+    }
+    return {name: fact for name, fact in facts.items() if fact}
 
 
 def tflite_graph(model: TfliteModel) -> Graph:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ class Tensor:
         index: its place in the graph's list of tensors.
         name: its name in the file.
         type: the schema's word: "FLOAT32", "INT8", "UINT8", "INT32", ...
-        shape: its sizes.
+        shape: its sizes; 1 stands for one that is only known when the file is run.
+        dynamic: some of its sizes are only known when the file is run.
         constant: its values lie in the file (weights, biases, sizes) instead of being computed.
         scales: quantization scales, one or one for each channel; empty for a tensor that is not quantized.
         zero_points: as many zero points.
@@ -36,6 +37,7 @@ class Tensor:
     name: str
     type: str
     shape: tuple[int, ...]
+    dynamic: bool
     constant: bool
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
@@ -59,6 +61,8 @@ class Operator:
         inputs: what it reads.
         outputs: what it computes.
         activation: the schema's word for what is applied to it at the end ("RELU6"); "NONE" if there is nothing.
+        options: its settings by the schema's names ("strideW", "alignCorners"), as far as they are numbers; empty for
+            an operator that has none.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Operator:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     activation: str
+    options: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -189,7 +194,13 @@ def _operator(operator: Any, tensors: Sequence[Tensor], model: Any) -> Operator:
         inputs=tuple(tensors[index] for index in _vector(operator.inputs) if index >= 0),
         outputs=tuple(tensors[index] for index in _vector(operator.outputs)),
         activation=_ACTIVATIONS[getattr(operator.builtinOptions, "fusedActivationFunction", 0)],
+        options=_options(operator.builtinOptions),
     )
+
+
+def _options(options: Any) -> dict[str, float]:
+    fields = {} if options is None else vars(options)
+    return {name: value for name, value in fields.items() if isinstance(value, (int, float))}
 
 
 def _names(maps: Any) -> tuple[str, ...]:
@@ -214,6 +225,7 @@ def _tensor(index: int, tensor: Any, model: Any) -> Tensor:
         name=_text(tensor.name),
         type=_TYPES[tensor.type],
         shape=tuple(int(size) for size in _vector(tensor.shape)),
+        dynamic=any(int(size) < 0 for size in _vector(tensor.shapeSignature)),
         constant=stored > 0,
         scales=tuple(float(scale) for scale in _vector(quantization and quantization.scale)),
         zero_points=tuple(int(point) for point in _vector(quantization and quantization.zeroPoint)),

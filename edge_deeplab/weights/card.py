@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,10 @@ from typing import Any
 
 from edge_deeplab.errors import ModelFileError, SpecError
 from edge_deeplab.files import write_json
-from edge_deeplab.weights.reading import read
+from edge_deeplab.weights.reading import read, require_sha256
 
 PERSON_IOU, BOUNDARY_F, FALSE_PERSON = "person_iou", "boundary_f", "false_person_rate"
 _METRICS = (PERSON_IOU, BOUNDARY_F, FALSE_PERSON)
-_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ class Latency:
                 raise SpecError(f"latency.{name} is {getattr(self, name)}: it must be above 0")
         if not self.low <= self.ratio <= self.high:
             raise SpecError(f"latency.ratio is {self.ratio}, outside of its interval {self.low} to {self.high}")
-        _require_sha256("latency.against_sha256", self.against_sha256)
+        require_sha256("latency.against_sha256", self.against_sha256)
 
 
 @dataclass(frozen=True)
@@ -178,13 +176,13 @@ class Card:
         for file, value in self.files.items():
             if Path(file).name != file:
                 raise SpecError(f"files names {file!r}, which is not beside the card")
-            _require_sha256(f"files.{file}", value)
+            require_sha256(f"files.{file}", value)
         if (self.recipe_name is None) != (self.recipe_sha256 is None):
             raise SpecError("recipe_name and recipe_sha256 go together")
         for name in ("parent_sha256", "recipe_sha256"):
             value = getattr(self, name)
             if value is not None:
-                _require_sha256(name, value)
+                require_sha256(name, value)
 
     def write(self, path: Path) -> None:
         """Write the card as JSON. Raises: OutputError."""
@@ -204,8 +202,3 @@ def load_card(path: Path) -> Card:
     except (ValueError, RecursionError) as error:  # SpecError is a ValueError, as are those of JSON and UTF-8
         raise ModelFileError(f"{path} is not a model card of this version ({error}): get a fresh copy") from error
     return card
-
-
-def _require_sha256(name: str, value: str) -> None:
-    if not _SHA256.fullmatch(value):
-        raise SpecError(f"{name} is {value[:70]!r}, not a SHA-256 of 64 hexadecimal digits")

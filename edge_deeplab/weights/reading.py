@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -12,13 +14,15 @@ from edge_deeplab.errors import SpecError
 
 _WORDS = {str: "a text", int: "a whole number", float: "a finite number", bool: "true or false"}
 
+_SHA256 = re.compile("[0-9a-f]{64}")
+
 
 def read(kind: Any, value: object, place: str = "") -> Any:
     """Turn JSON's types into those of an annotation.
 
     Args:
         kind: a dataclass, all of whose fields must be there and no other; ``str``, ``int``, ``float``, ``bool``;
-            ``X | None``; ``tuple[X, ...]``, a list in JSON; ``Mapping[str, X]``; or ``Any``.
+            a ``StrEnum``; ``X | None``; ``tuple[X, ...]``, a list in JSON; ``Mapping[str, X]``; or ``Any``.
         value: as the ``json`` module gives it.
         place: what the value is called in messages: "scores[2].int8".
 
@@ -38,12 +42,23 @@ def read(kind: Any, value: object, place: str = "") -> Any:
         return {key: read(arguments[1], one, f"{place}.{key}") for key, one in _object(value, place).items()}
     if is_dataclass(kind):
         return _dataclass(kind, _object(value, place), place)
+    if issubclass(kind, StrEnum):
+        word = _of_type(str, value, place, _WORDS[str])
+        if word not in list(kind):
+            raise SpecError(f"{place} is {word[:40]!r}, none of {', '.join(kind)}")
+        return kind(word)
     if kind is float and type(value) is int:
         return float(value)
     _of_type(kind, value, place, _WORDS[kind])
     if isinstance(value, float) and not math.isfinite(value):
         raise SpecError(f"{place} is {value}, not {_WORDS[float]}")
     return value
+
+
+def require_sha256(name: str, value: str) -> None:
+    """See that a field holds a hash. Raises: SpecError."""
+    if not _SHA256.fullmatch(value):
+        raise SpecError(f"{name} is {value[:70]!r}, not a SHA-256 of 64 hexadecimal digits")
 
 
 def _dataclass(kind: Any, values: dict[str, Any], place: str) -> Any:

@@ -66,7 +66,7 @@ def test_tables_numbers_and_a_picture(
     measured = ours["wall"]
     assert time_row[1:4] == [f"{measured['spread'][key]:.2f}" for key in ("median", "p95", "minimum")]
     assert time_row[5] == f"{measured['ratio']['median']:.2f}"
-    assert file_row[1:4] == ["256x256", "2.66", "MB"]
+    assert file_row[1:4] == ["256x256", "2.48", "MB"]
     assert max(map(len, done.stdout.splitlines()[:-1])) <= 80
     assert "…" not in done.stdout
 

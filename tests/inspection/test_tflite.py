@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from torch.nn import Conv2d
 
+from converters.tflite_metadata import with_metadata
 from edge_deeplab.artifact import Artifact
 from edge_deeplab.files import sha256
 from edge_deeplab.inspection.summary import ModelSummary
@@ -22,7 +23,7 @@ from edge_deeplab.quantization.affine import Affine
 from edge_deeplab.quantization.ranges import load_ranges, ranges_path
 from edge_deeplab.runtime.litert import Delegation
 from edge_deeplab.spec import Format, IoType, ModelSpec, Precision, Target
-from edge_deeplab.weights import shipped_checkpoint, shipped_model
+from edge_deeplab.weights import shipped_card, shipped_checkpoint, shipped_model
 
 from .conftest import flex_sigmoid, float_ends, float_island, second_graph, wrong_zero_point
 
@@ -38,12 +39,12 @@ def shipped() -> ModelSummary:
 def test_the_shipped_file_is_integer_throughout(shipped: ModelSummary) -> None:
     assert shipped.kind is Kind.INTEGER
     assert shipped.verdict == (
-        "integer throughout: 87 of 89 operators compute in int8; the others are 2 QUANTIZE at the ends"
+        "integer throughout: 85 of 87 operators compute in int8; the others are 2 QUANTIZE at the ends"
     )
     assert shipped.sidecar is not None
     assert (shipped.sidecar.target, shipped.sidecar.fits, shipped.sidecar.broken_promise) == ("tflite-int8", True, "")
     assert shipped.execution is not None
-    assert shipped.execution.delegation == Delegation(partitions=1, delegated=87, left=("QUANTIZE", "QUANTIZE"))
+    assert shipped.execution.delegation == Delegation(partitions=1, delegated=85, left=("QUANTIZE", "QUANTIZE"))
     (image,), (output,) = shipped.inputs, shipped.outputs
     assert (image.type, image.shape, image.layout, image.zero_point) == ("uint8", (1, 256, 256, 3), "NHWC", 0)
     assert image.scale == pytest.approx(1 / 255)
@@ -73,7 +74,7 @@ def test_its_quantization_is_that_of_its_ranges(shipped: ModelSummary) -> None:
         affine = Affine(tensor.scales[0], tensor.zero_points[0])
         assert (tensor.low, tensor.high) == pytest.approx((affine.low, affine.high))
     weights = [tensor for tensor in shipped.quantized if tensor.constant and tensor.type == "int8"]
-    assert len(weights) == 66
+    assert len(weights) == 64
     assert {tensor.axis for tensor in weights if len(tensor.scales) > 1} == {0, 3}  # OHWI, depthwise 1HWO
     assert all(set(tensor.zero_points) == {0} for tensor in weights)
 
@@ -122,7 +123,7 @@ def test_a_float_island_is_named_and_breaks_the_promise_of_the_sidecar(edited: E
     ).write_sidecar()
     summary = summarize_tflite(path)
     assert summary.kind is Kind.MIXED
-    assert summary.verdict == "float inside: 1 of 87 operators computes in float (LOGISTIC): this is no integer file"
+    assert summary.verdict == "float inside: 1 of 85 operators computes in float (LOGISTIC): this is no integer file"
     assert summary.sidecar is not None
     assert "promises int8, which is integer inside, and the file is mixed" in summary.sidecar.broken_promise
     assert summary.multiply_adds == summarize_tflite(shipped_model()).multiply_adds
@@ -163,7 +164,20 @@ def test_further_subgraphs_are_counted_and_mentioned(edited: Edited, shipped: Mo
     assert summary.multiply_adds == 2 * shipped.multiply_adds
     assert summary.tensors == 2 * shipped.tensors
     assert summary.weights == shipped.weights  # both read the same buffers
-    assert "1 further subgraphs with 89 operators" in summary.notes[0]
+    assert "1 further subgraphs with 87 operators" in summary.notes[0]
+
+
+def test_metadata_are_shown(tmp_path: Path, shipped: ModelSummary) -> None:
+    path = with_metadata(shipped_model(), tmp_path / "described.tflite", shipped_card())
+    facts = summarize_tflite(path).facts
+    assert facts.keys() - shipped.facts.keys() == {"name", "author", "license", "normalization", "labels", "activation"}
+    assert facts["normalization"] == "mean and deviation, in bytes: 0, 255"
+    assert (facts["labels"], facts["activation"]) == (["person"], "none is left to the app")
+    assert facts["description"] != shipped.facts["description"]
+    path.write_bytes(path.read_bytes().replace(b"labels.txt", b"labels.tx0", 1))  # a name that the archive lacks
+    damaged = summarize_tflite(path)
+    assert damaged.kind is Kind.INTEGER
+    assert any("damaged metadata" in note for note in damaged.notes)
 
 
 @pytest.mark.shared_data

@@ -35,10 +35,10 @@ def test_its_top_level_names_are_the_four_packages(wheel: zipfile.ZipFile) -> No
     assert sorted(top for top in tops if not top.endswith(".dist-info")) == list(PACKAGES)
 
 
-def test_it_has_the_types_the_weights_and_the_pictures(wheel: zipfile.ZipFile) -> None:
+def test_it_has_the_types_the_weights_the_pictures_and_the_page(wheel: zipfile.ZipFile) -> None:
     inside = set(wheel.namelist())
     assert {f"{package}/py.typed" for package in PACKAGES} <= inside
-    for folder in ("edge_deeplab/weights", "edge_deeplab/data/bundled"):
+    for folder in ("edge_deeplab/weights", "edge_deeplab/data/bundled", "demo_app/web/page", "demo_app/web/npm"):
         here = {f"{folder}/{path.name}" for path in (ROOT / folder).iterdir() if path.is_file()}
         assert here, f"{folder} is empty"
         assert here <= inside

@@ -70,12 +70,12 @@ def test_the_list_that_comes_with_it(ablations: ModuleType) -> None:
     """Every row is another recipe than the first, and laid out for the same steps but where it says so."""
     rows = ablations.read_ablations(ablations.LIST).rows
     first = rows[0].recipe
-    assert first.table != load_recipe("portrait").table
-    assert first.model == load_recipe("portrait").model
+    assert first.table != load_recipe("portrait-fast").table
+    assert first.model == load_recipe("portrait-fast").model
     for row in rows[1:]:
         assert row.recipe.sha256 != first.sha256, row.name
-        assert row.recipe.training.epoch_steps == first.training.epoch_steps == 300
-    assert [row.name for row in rows if row.recipe.training.epochs != 4] == ["three times as long"]
+        assert row.recipe.training.epoch_steps == first.training.epoch_steps == 120
+    assert [row.name for row in rows if row.recipe.training.epochs != 3] == ["three times as long"]
 
 
 @pytest.mark.parametrize(

@@ -117,11 +117,15 @@ def test_the_shipped_files_integers_are_its_checkpoint() -> None:
     weights = read_tflite(shipped_model())
     assert (weights.mean, weights.deviation) == ((0.0,) * 3, (1.0,) * 3)
     folded = _convolutions(fold_batchnorm(network).backbone)
+    operators = inspect_tflite(shipped_model()).operators
+    steps = {node.inputs[1].name: node.inputs[2].scales for node in operators if "CONV_2D" in node.name}
     for layer, expected in zip(weights.layers, folded, strict=False):
-        # The checkpoint is stored in half precision; one integer more or less would be 1/127 at least.
-        torch.testing.assert_close(layer.weight, expected.conv.weight.data, rtol=6e-4, atol=0)
+        # One integer more or less would be 1/127 at least.
+        torch.testing.assert_close(layer.weight, expected.conv.weight.data, rtol=1e-6, atol=0)
         assert expected.conv.bias is not None
-        torch.testing.assert_close(layer.bias, expected.conv.bias.data, rtol=2e-3, atol=2e-3)
+        step = torch.tensor(steps[layer.name], dtype=torch.float64)  # of the file's int32
+        integers = (expected.conv.bias.data.double() / step).round()
+        torch.testing.assert_close(layer.bias.double(), integers * step, rtol=1e-6, atol=0)
 
 
 @pytest.mark.convert

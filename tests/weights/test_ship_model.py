@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import shutil
@@ -51,7 +52,7 @@ def _words(trained: Path, data: Path, out: Path) -> list[str]:
     (out / "words.toml").write_text(WORDS)
     (out / "weights").mkdir(exist_ok=True)
     words = [NAME, trained, data, "--against", weights.shipped_model(), "--words", out / "words.toml"]
-    words += ["--weights", out / "weights", "--parents", out / "parents", "--rounds", "3"]
+    words += ["--weights", out / "weights", "--parents", out / "parents", "--logs", out / "runs", "--rounds", "3"]
     return [str(word) for word in words]
 
 
@@ -61,6 +62,32 @@ def shipped(main: Main, recipe_run: Path, tested_persons: Path, tmp_path_factory
     out = tmp_path_factory.mktemp("shipped")
     main(_words(recipe_run, tested_persons, out))
     return out
+
+
+def test_the_run_s_course_is_kept(shipped: Path, recipe_run: Path) -> None:
+    place = shipped / "runs" / NAME
+    kept = {"recipe.json": "recipe.json", "record.json": "record.json"}
+    for stage in ("float", "int8"):
+        kept |= {f"{stage}{suffix}": f"{stage}/curves{suffix}" for suffix in (".csv", ".png")}
+    assert sorted(path.name for path in place.iterdir()) == sorted(kept)
+    for name, source in kept.items():
+        assert (place / name).read_bytes() == (recipe_run / source).read_bytes()
+
+
+def test_only_the_latency_of_a_card_is_measured_again(shipped: Path, card: Card, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        again = importlib.import_module("card_latency").main
+    place = Path(shutil.copytree(shipped / "weights", tmp_path / "weights"))
+    against = ["--against", str(weights.shipped_model()), "--weights", str(place)]
+    again([NAME, "--rounds", "2", *against])
+    found = load_card(place / f"{NAME}.json")
+    assert found.latency is not None
+    assert card.latency is not None
+    assert (card.latency.runs, found.latency.runs) == (3, 2)
+    assert dataclasses.replace(found, latency=card.latency) == card
+    with pytest.raises(SystemExit, match="there is no model card"):
+        again(["nobody", *against])
 
 
 @pytest.fixture(scope="module")

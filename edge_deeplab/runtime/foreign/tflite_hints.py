@@ -6,13 +6,12 @@ import math
 from collections.abc import Hashable
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from edge_deeplab.errors import ModelFileError, SpecError
 from edge_deeplab.runtime.foreign.adaptation import InputRange
 from edge_deeplab.runtime.foreign.hints import Hints, trace_back
-from edge_deeplab.runtime.foreign.tflite_metadata import NAME, TfliteMetadata, read_metadata
-from edge_deeplab.runtime.tflite_file import Operator, Tensor, damaged, inspect_model
+from edge_deeplab.runtime.tflite_file import Operator, Tensor, TfliteGraph, damaged, inspect_model
+from edge_deeplab.runtime.tflite_metadata import TfliteMetadata, metadata_in
 
 _MOVING = frozenset({"EXPAND_DIMS", "RESHAPE", "SLICE", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE"})
 _RESIZING = frozenset({"RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"})
@@ -36,13 +35,8 @@ def tflite_hints(content: bytes, name: str) -> Hints:
     for tensor in (*graph.inputs, *graph.outputs):
         if not _has_zero_points(tensor):  # LiteRT crashes on one that the type does not have
             raise damaged(name)
-    operators: dict[int, Operator] = {tensor.index: node for node in graph.operators for tensor in node.outputs}
-    made_by: dict[Hashable, tuple[str, Hashable]] = {
-        index: (node.name, _data(node)) for index, node in operators.items()
-    }
-    traced = trace_back(graph.outputs[0].index, made_by, _PASSING) if graph.outputs else None
-    node = operators.get(traced) if isinstance(traced, int) else None
-    metadata = _metadata(content, name)
+    node = producer(graph, graph.outputs[0]) if graph.outputs else None
+    metadata = metadata_in(content, name) or TfliteMetadata()
     return Hints(
         producer=None if node is None else node.name,
         custom=node is not None and node.custom,
@@ -50,6 +44,20 @@ def tflite_hints(content: bytes, name: str) -> Hints:
         labels=metadata.labels,
         input_range=_input_range(metadata, name),
     )
+
+
+def producer(graph: TfliteGraph, output: Tensor) -> Operator | None:
+    """The operator that computes the numbers of an output, seen through those that only move, stretch or cast them.
+
+    Returns:
+        None where there is none: the output is the input, or a constant.
+    """
+    operators: dict[int, Operator] = {tensor.index: node for node in graph.operators for tensor in node.outputs}
+    made_by: dict[Hashable, tuple[str, Hashable]] = {
+        index: (node.name, _data(node)) for index, node in operators.items()
+    }
+    traced = trace_back(output.index, made_by, _PASSING)
+    return operators.get(traced) if isinstance(traced, int) else None
 
 
 def _data(node: Operator) -> int | None:
@@ -68,17 +76,6 @@ def _chosen_from(node: Operator | None) -> int | None:
         return None
     pixels = math.prod(node.outputs[0].shape)
     return math.prod(node.inputs[0].shape) // pixels if pixels else None
-
-
-def _metadata(content: bytes, name: str) -> TfliteMetadata:
-    model = schema.Model.GetRootAs(content, 0)
-    for index in range(model.MetadataLength()):
-        entry = model.Metadata(index)
-        if entry.Name() == NAME.encode() and entry.Buffer() < model.BuffersLength():
-            data = model.Buffers(entry.Buffer()).DataAsNumpy()
-            if not isinstance(data, int):  # the generated reader gives 0 for no data
-                return read_metadata(data.tobytes(), content, name)
-    return TfliteMetadata()
 
 
 def _input_range(metadata: TfliteMetadata, name: str) -> InputRange | None:

@@ -9,10 +9,13 @@ import pytest
 
 from edge_deeplab.data.opening import open_dataset
 from edge_deeplab.data.subset import Subset
+from edge_deeplab.doctor.finding import Client
+from edge_deeplab.doctor.requirement import require_client
 from edge_deeplab.evaluation.evaluate import evaluate
 from edge_deeplab.runtime.foreign.adaptation import InputRange, OutputKind, Overrides
 from edge_deeplab.runtime.foreign.session import ForeignSession
 from edge_deeplab.runtime.opening import open_any_session
+from edge_deeplab.runtime.tflite_metadata import Activation, TfliteMetadata, read_metadata
 
 SHARED = Path(__file__).resolve().parents[3] / "../shared"
 PEERS, PORTRAIT = SHARED / "peers", SHARED / "data/portrait"
@@ -93,3 +96,21 @@ def test_the_metadata_of_a_published_file_are_read() -> None:
     with ForeignSession(PEERS / "selfie_segmenter.tflite", threads=1) as session:
         assert session.reasons[0] == "takes RGB in 0..1 (from its metadata)"
         assert session.reasons[2] == "the person is class 0 of 1 (its label is 'selfie')"
+
+
+def test_metadata_that_mediapipe_itself_wrote() -> None:
+    """Read as they are, and our check of MediaPipe's demands has nothing against MediaPipe's own file."""
+    path = PEERS / "selfie_segmenter.tflite"
+    assert read_metadata(path) == TfliteMetadata(
+        name="ImageSegmenter",
+        description="Semantic image segmentation predicts whether each pixel of an image is associated with a certain "
+        "class.",
+        version="1",
+        author="MediaPipe",
+        min_parser_version="1.5.0",
+        mean=(0.0,),
+        deviation=(255.0,),
+        labels=("selfie",),
+        activation=Activation.NONE,
+    )
+    require_client(path, Client.MEDIAPIPE)
