@@ -28,6 +28,8 @@ from edge_deeplab.runtime.coreml.tensor_types import unpack
 from edge_deeplab.spec import ModelSpec
 
 _PIXEL = np.float32(1 / 255)
+# A border of zeros in front of a convolution, and the smaller images of DeepLab V2, leave the pixels' units alone.
+_READERS_OF_PIXELS = frozenset({"conv", "pad", "quantize", "resize", "resize_bilinear", "upsample_bilinear"})
 # What float16 may change: half a unit in the last of eleven bits, and the least number below its normal ones.
 _HALF, _LEAST = 2.0**-11, 2.0**-24
 
@@ -135,7 +137,7 @@ def _check_pixels(graph: Graph) -> str:
     readers = graph.readers(tensor)
     if [reader.type for reader in readers] == ["cast"]:
         tensor = readers[0].outputs[0][0]
-    if {reader.type for reader in graph.readers(tensor)} - {"conv", "quantize"}:
+    if {reader.type for reader in graph.readers(tensor)} - _READERS_OF_PIXELS:
         raise ConversionError("the package does more to its pixels than to multiply them by 1/255: convert again")
     return tensor
 

@@ -110,7 +110,7 @@ def _match_convolutions(
             continue
         output = rectified.get(node.output[0], node.output[0])
         sources = candidates[node.input[0]]
-        names = [name for name in candidates[output] if name in layers and layers[name].input in sources]
+        names = [name for name in candidates[output] if name in layers and layers[name].may_read(sources)]
         if not names or len(node.input) != 3:
             raise ConversionError(
                 f"the Conv operator that writes {candidates[output][0]} is no convolution of the PyTorch network: "

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
-_ANY_TYPE = frozenset({"Clip", "Transpose"})  # no arithmetic: the same on floats as on integers
+_ANY_TYPE = frozenset({"Clip", "Pad", "Relu", "Transpose"})  # no arithmetic: the same on floats as on integers
 
 
 def check_numbers(data: bytes, graph: QuantizationGraph, ranges: QuantRanges, matched: Match) -> None:

@@ -7,13 +7,16 @@ import, print hundreds of lines, set global state, and a native crash of theirs 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx as onnx_format
 import onnx2tf.onnx2tf as onnx2tf
 import tensorflow as tf
 
+from converters.onnx2tf_layout import layout_replacements
 from edge_deeplab.spec import Precision
 
 INPUT, OUTPUT = "image", "probability"
@@ -26,12 +29,16 @@ def write_saved_model(onnx: Path, folder: Path) -> None:
     """
     # onnx2tf validates each operator with pictures that it downloads; it fails where there is no network.
     onnx2tf.download_test_image_data = lambda: np.random.default_rng(0).random((20, 128, 128, 3), np.float32)
+    folder.mkdir()
+    replacements = folder / "replacements.json"
+    replacements.write_text(json.dumps(layout_replacements(onnx_format.load(onnx))))
     # Without onnxsim, which is a program that onnx2tf starts if it is on the PATH: the result must not depend on that.
     model = onnx2tf.convert(
         input_onnx_file_path=str(onnx),
         output_folder_path=str(folder),
         disable_model_save=True,
         not_use_onnxsim=True,
+        param_replacement_file=str(replacements),
     )
     (image,) = model.inputs
     module = tf.Module()

@@ -27,6 +27,9 @@ from edge_deeplab.spec import IoType
 
 _WORDS = {IoType.UINT8: "UINT8", IoType.INT8: "INT8", IoType.FLOAT32: "FLOAT32"}
 _BORDERS = ("QUANTIZE", "DEQUANTIZE")
+# XNNPACK has them for floats only, and LiteRT's own integer kernels take them: the softmax of several classes, and a
+# rectifier that stands alone because others read what is before it (Xception's shortcuts).
+_LEFT_TO_LITERT = frozenset({"RELU", "SOFTMAX"})
 
 
 def check_numbers(data: bytes, graph: QuantizationGraph, ranges: QuantRanges, matched: Match) -> None:
@@ -83,14 +86,14 @@ def check_integer(graph: TfliteGraph, io: IoType) -> None:
 
 
 def check_delegation(int8_data: bytes) -> None:
-    """XNNPACK executes everything in one partition; except a softmax at the end, which it has for floats only.
+    """XNNPACK executes everything, in one partition but for the operators that it has for floats only.
 
     Args:
         int8_data: the file with int8 input and output. The conversions at the two ends of a uint8 file are LiteRT's
             own, outside of the partition.
 
     Raises:
-        ConversionError: several partitions, or operators outside.
+        ConversionError: several partitions without such an operator between them, or other operators outside.
     """
     try:
         with without_info_lines():
@@ -99,9 +102,10 @@ def check_delegation(int8_data: bytes) -> None:
     except (ValueError, RuntimeError) as error:
         raise ConversionError(f"LiteRT refuses the int8 file that was written: {error}") from error
     share = delegation(interpreter)
-    if share.partitions != 1 or share.left not in ((), ("SOFTMAX",)):
+    if share.partitions > 1 + len(share.left) or not _LEFT_TO_LITERT.issuperset(share.left):
         raise ConversionError(
-            f"XNNPACK splits the int8 file into {share.partitions} partitions, or leaves operators out"
+            f"XNNPACK splits the int8 file into {share.partitions} partitions, and leaves out: "
+            f"{', '.join(share.left) or 'nothing'}"
         )
 
 

@@ -120,7 +120,7 @@ def _match_convolutions(
         axis, permutation = CONVOLUTIONS[kind]
         output = int(operator.outputs[0])
         sources = candidates[int(operator.inputs[0])]
-        names = [name for name in candidates[output] if name in layers and layers[name].input in sources]
+        names = [name for name in candidates[output] if name in layers and layers[name].may_read(sources)]
         if not names or len(operator.inputs) != 3:
             raise ConversionError(
                 f"the {kind} operator that writes {candidates[output][0]} is no convolution of the PyTorch network: "

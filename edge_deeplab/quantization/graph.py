@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -113,6 +113,8 @@ class Convolution:
         module: the path of the ``nn.Conv2d`` in the traced module.
         node: the name of its fx node, before the rectifier.
         input: the name of the point that it reads.
+        unpadded: the name of that point without the border of zeros, which converters put into the convolution where
+            their format has a word for it; the same name where no such border is an operator of its own.
         output: the name of the point that it writes.
     """
 
@@ -120,7 +122,12 @@ class Convolution:
     module: str
     node: str
     input: str
+    unpadded: str
     output: str
+
+    def may_read(self, points: Collection[str]) -> bool:
+        """A converted file's convolution can be this one if the tensor that it reads is one of these points."""
+        return self.input in points or self.unpadded in points
 
 
 @dataclass(frozen=True)
@@ -280,13 +287,19 @@ class _Walk:
     def convolutions(self) -> Iterator[Convolution]:
         for node in self._nodes:
             if self._kinds[node] is Kind.CONVOLUTION:
+                (source,) = self._sources(node)
+                unpadded = self._sources(source)[0] if self._is_same_padding(source) else source
                 yield Convolution(
                     name=self._layer_name(node),
                     module=str(node.target),
                     node=node.name,
-                    input=self._names[self._sources(node)[0]],
+                    input=self._names[source],
+                    unpadded=self._names[unpadded],
                     output=self._names[self._tensor[node]],
                 )
+
+    def _is_same_padding(self, node: fx.Node) -> bool:
+        return node.op == "call_module" and isinstance(self._module.get_submodule(str(node.target)), SamePadding)
 
     def _kind(self, node: fx.Node) -> Kind:
         kind: Kind | None = None
