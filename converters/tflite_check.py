@@ -27,9 +27,9 @@ from edge_deeplab.spec import IoType
 
 _WORDS = {IoType.UINT8: "UINT8", IoType.INT8: "INT8", IoType.FLOAT32: "FLOAT32"}
 _BORDERS = ("QUANTIZE", "DEQUANTIZE")
-# XNNPACK has them for floats only, and LiteRT's own integer kernels take them: the softmax of several classes, and a
-# rectifier that stands alone because others read what is before it (Xception's shortcuts).
-_LEFT_TO_LITERT = frozenset({"RELU", "SOFTMAX"})
+# XNNPACK has them for floats only, and LiteRT's own integer kernels take them: the softmax of several classes, at the
+# end, and a rectifier that stands alone because others read what is before it (Xception's shortcuts).
+_SOFTMAX, _RECTIFIER = "SOFTMAX", "RELU"
 
 
 def check_numbers(data: bytes, graph: QuantizationGraph, ranges: QuantRanges, matched: Match) -> None:
@@ -102,7 +102,8 @@ def check_delegation(int8_data: bytes) -> None:
     except (ValueError, RuntimeError) as error:
         raise ConversionError(f"LiteRT refuses the int8 file that was written: {error}") from error
     share = delegation(interpreter)
-    if share.partitions > 1 + len(share.left) or not _LEFT_TO_LITERT.issuperset(share.left):
+    alone = (_RECTIFIER,) * share.left.count(_RECTIFIER)
+    if share.partitions > 1 + len(alone) or share.left not in (alone, (*alone, _SOFTMAX)):
         raise ConversionError(
             f"XNNPACK splits the int8 file into {share.partitions} partitions, and leaves out: "
             f"{', '.join(share.left) or 'nothing'}"
