@@ -51,4 +51,4 @@ const player = new Player(async ({ element, width, height }) => {
   document.querySelector("#status").textContent =
     `${fps.toFixed(1)} frames a second, network ${network.toFixed(1)} ms, picture ${drawing.toFixed(1)} ms`;
 });
-await player.play(await openCamera(() => {}));
+await player.play(await openCamera());

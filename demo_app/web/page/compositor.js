@@ -21,21 +21,35 @@ import { WebGlCompositor, WebGlError } from "./compositor_webgl.js";
  * @typedef {WebGlCompositor | CanvasCompositor} Compositor has a canvas, a name and draw(frame, look).
  */
 
+// Canvases whose context was lost: one that nobody holds is collected, and its context never given back.
+const waiting = new Set();
+
 /**
  * @param {(why: string) => void} onFallback called with a sentence where WebGL2 is missing, or is lost later.
  * @param {(compositor: Compositor) => void} onChange called with the compositor to use, now and whenever it changes.
  */
 export function chooseCompositor(onFallback, onChange) {
-  const fall = (why) => {
-    onFallback(`${why}: pictures are put together on a 2D canvas, which is slower.`);
+  const fall = (why, until = "") => {
+    onFallback(`${why}: pictures are put together on a 2D canvas, which is slower${until}.`);
     onChange(new CanvasCompositor());
   };
-  try {
-    const compositor = new WebGlCompositor();
-    compositor.canvas.addEventListener("webglcontextlost", () => fall("The browser took WebGL2 away"));
-    onChange(compositor);
-  } catch (error) {
-    if (!(error instanceof WebGlError)) throw error;
-    fall(error.message);
-  }
+  const canvas = document.createElement("canvas");
+  const begin = () => {
+    try {
+      onChange(new WebGlCompositor(canvas));
+    } catch (error) {
+      if (!(error instanceof WebGlError)) throw error;
+      fall(error.message);
+    }
+  };
+  canvas.addEventListener("webglcontextlost", (event) => {
+    event.preventDefault(); // or the browser gives it back to nobody
+    waiting.add(canvas);
+    fall("The browser took WebGL2 away", ", until it is back");
+  });
+  canvas.addEventListener("webglcontextrestored", () => {
+    waiting.delete(canvas);
+    begin();
+  });
+  begin();
 }

@@ -14,7 +14,6 @@ const VIEWS = { portrait: 0, compare: 1, mask: 2 };
 /** Draws portraits on its canvas; textures are made anew only where a size changes. */
 export class WebGlCompositor {
   name = "WebGL2";
-  canvas = document.createElement("canvas");
   #gl;
   #weigh;
   #spread;
@@ -26,8 +25,12 @@ export class WebGlCompositor {
   #light;
   #backdrop;
 
-  /** @throws {WebGlError} there is no WebGL2, or it cannot draw to half floats. */
-  constructor() {
+  /**
+   * @param {HTMLCanvasElement} canvas to draw on; nothing of it is known yet, or its context was lost and restored.
+   * @throws {WebGlError} there is no WebGL2, or it cannot draw to half floats.
+   */
+  constructor(canvas) {
+    this.canvas = canvas;
     const gl = this.canvas.getContext("webgl2", { alpha: false, antialias: false });
     if (gl === null) throw new WebGlError("This browser has no WebGL2");
     if (!gl.getExtension("EXT_color_buffer_float") && !gl.getExtension("EXT_color_buffer_half_float")) {
