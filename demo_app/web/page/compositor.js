@@ -9,7 +9,8 @@ import { WebGlCompositor, WebGlError } from "./compositor_webgl.js";
  * @property {Uint8ClampedArray} pixels of the element, RGBA, height x width x 4.
  * @property {number} width
  * @property {number} height
- * @property {Uint8Array} coverage of the subject, rows x columns, 0..255.
+ * @property {Float32Array} alpha probability of the subject, rows x columns, 0..1.
+ * @property {Uint8Array} coverage the same, tightened: of the subject, rows x columns, 0..255.
  * @property {number} columns
  * @property {number} rows
  *
