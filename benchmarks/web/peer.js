@@ -44,7 +44,7 @@ const player = new Player(async ({ element, width, height }) => {
   const coverage = tightened(alpha);
   const found = performance.now();
   const lens = lensFor(F_NUMBER, width, height);
-  const frame = { element: reader.canvas, pixels, width, height, alpha, coverage, columns, rows };
+  const frame = { element: reader.canvas, pixels, width, height, still: false, alpha, coverage, columns, rows };
   compositor.draw(frame, { view: "portrait", divider: 0, lens });
   statistics.add(performance.now(), found - began, performance.now() - found);
   const { fps, network, drawing } = statistics.means;

@@ -134,7 +134,14 @@ def assert_divided(compared: Rgb, before: Rgb, after: Rgb, at: int) -> None:
 
 @pytest.fixture
 def reference(segmenter: Segmenter, plain_blur: Callable[[float, int, int], Backdrop]) -> Rgb:
-    """The photo at f/2 by the desktop's compositor, without what the page leaves out: highlights and refinement."""
+    """The photo at f/2 by the desktop's compositor, without what the page leaves out: highlights."""
+    picture = bundled_portrait()
+    return Compositor(plain_blur(2.0, *picture.shape[:2]))(picture, segmenter.coarse(picture))
+
+
+@pytest.fixture
+def coarse_reference(segmenter: Segmenter, plain_blur: Callable[[float, int, int], Backdrop]) -> Rgb:
+    """The same with the edge as the network found it, which is about 35 dB away."""
     picture = bundled_portrait()
     alpha = tighten(picture, segmenter.coarse(picture))
     return Compositor(plain_blur(2.0, *picture.shape[:2]), refine=False)(picture, alpha)
@@ -196,8 +203,8 @@ def test_no_camera_is_said_and_the_photo_stays(browse: Browse, address: str, opt
     assert found["errors"] == []
 
 
-def test_a_poor_browser_gives_the_same_portrait_and_says_what_it_lacks(
-    open_photo: Callable[..., Opened], plain_address: str, segmenter: Segmenter, reference: Rgb
+def test_a_poor_browser_gives_a_coarser_edge_and_says_what_it_lacks(
+    open_photo: Callable[..., Opened], plain_address: str, segmenter: Segmenter, coarse_reference: Rgb
 ) -> None:
     """Neither shared memory nor WebGL2."""
     opened = open_photo(plain_address, "poor", NO_WEBGL)
@@ -208,7 +215,7 @@ def test_a_poor_browser_gives_the_same_portrait_and_says_what_it_lacks(
     assert "1 thread" in found["status"]
     assert "2D canvas" in found["status"]
     assert agreement(opened.mask, segmenter(bundled_portrait())) >= 0.99
-    assert cv2.PSNR(opened.portrait, reference) > 46.0
+    assert cv2.PSNR(opened.portrait, coarse_reference) > 46.0
 
 
 def test_sources_that_come_and_go(
@@ -220,7 +227,7 @@ def test_sources_that_come_and_go(
     unreadable: Path,
     lying_photo: Rgb,
     segmenter: Segmenter,
-    reference: Rgb,
+    coarse_reference: Rgb,
     tmp_path: Path,
     screenshots: Path,
 ) -> None:
@@ -251,7 +258,7 @@ def test_sources_that_come_and_go(
 
     assert "WebGL2" in found["lost"]
     assert "2D canvas" in found["lost"]
-    assert cv2.PSNR(seen["without"], reference) > 46.0
+    assert cv2.PSNR(seen["without"], coarse_reference) > 46.0
     assert np.array_equal(seen["again"], seen["portrait"])
 
     assert agreement(seen["filmMask"], segmenter(lying_photo)) >= 0.99

@@ -1,7 +1,8 @@
 // What a compositor takes, and which one this browser gets.
 
 import { CanvasCompositor } from "./compositor_canvas.js";
-import { WebGlCompositor, WebGlError } from "./compositor_webgl.js";
+import { WebGlCompositor } from "./compositor_webgl.js";
+import { WebGlError } from "./webgl.js";
 
 /**
  * @typedef {object} Frame a picture with its subject.
@@ -9,6 +10,7 @@ import { WebGlCompositor, WebGlError } from "./compositor_webgl.js";
  * @property {Uint8ClampedArray} pixels of the element, RGBA, height x width x 4.
  * @property {number} width
  * @property {number} height
+ * @property {boolean} still no other comes after it: there is time to refine its edge, whatever that costs.
  * @property {Float32Array} alpha probability of the subject, rows x columns, 0..1.
  * @property {Uint8Array} coverage the same, tightened: of the subject, rows x columns, 0..255.
  * @property {number} columns
@@ -31,7 +33,7 @@ const waiting = new Set();
  */
 export function chooseCompositor(onFallback, onChange) {
   const fall = (why, until = "") => {
-    onFallback(`${why}: pictures are put together on a 2D canvas, which is slower${until}.`);
+    onFallback(`${why}: pictures are put together on a 2D canvas, more slowly and with a coarser edge${until}.`);
     onChange(new CanvasCompositor());
   };
   const canvas = document.createElement("canvas");

@@ -32,7 +32,7 @@ export class Portrait {
   /**
    * Find the subject of a source's picture, which the pictures before it make steady; draw() then shows it.
    *
-   * @param {{element: CanvasImageSource, width: number, height: number}} source as it is now.
+   * @param {{element: CanvasImageSource, width: number, height: number, moving: boolean}} source as it is now.
    */
   async look(source) {
     const { element, width, height } = source;
@@ -47,6 +47,7 @@ export class Portrait {
       pixels,
       width,
       height,
+      still: !source.moving,
       alpha: steady,
       coverage: tightened(steady),
       columns: model.columns,

@@ -67,54 +67,58 @@ function equalExposure(picture, reference) {
   const gain = Math.sqrt((wanted.variance + NOISE) / (is.variance + NOISE));
   const limited = Math.min(Math.max(gain, 1 / MOST_GAIN), MOST_GAIN);
   const table = Uint8ClampedArray.from({ length: 256 }, (_, code) => (code - is.mean) * limited + wanted.mean);
-  return picture.map((code) => table[code]);
+  const out = new Uint8Array(picture.length);
+  for (let i = 0; i < out.length; i++) out[i] = table[picture[i]];
+  return out;
 }
 
 function isCut(difference, picture) {
   let squares = 0;
-  for (const value of difference) squares += value * value;
+  for (let i = 0; i < difference.length; i++) squares += difference[i] * difference[i];
   return squares / difference.length / (moments(picture).variance + NOISE) > CUT;
 }
 
 function moments(values) {
   let [sum, squares] = [0, 0];
-  for (const value of values) {
-    sum += value;
-    squares += value * value;
+  for (let i = 0; i < values.length; i++) {
+    sum += values[i];
+    squares += values[i] * values[i];
   }
   const mean = sum / values.length;
   return { mean, variance: squares / values.length - mean * mean };
 }
 
 function absoluteDifference(one, other) {
-  return one.map((value, i) => Math.abs(value - other[i]));
+  const out = new Uint8Array(one.length);
+  for (let i = 0; i < out.length; i++) out[i] = Math.abs(one[i] - other[i]);
+  return out;
 }
 
 /** The mean over the window around each pixel, rounded. */
 function boxMean(values, columns, rows) {
-  const across = new Uint16Array(values.length);
+  const size = 2 * REACH + 1;
+  const places = (length) => Array.from({ length }, (_, i) => Array.from({ length: size }, (_, k) => mirrored(i + k - REACH, length)));
+  const down = new Uint16Array(columns);
   const out = new Uint8Array(values.length);
-  const near = Array.from({ length: 2 * REACH + 1 }, (_, i) => i - REACH);
-  for (let x = 0; x < columns; x++) {
-    const places = near.map((step) => mirrored(x + step, columns));
-    for (let from = 0; from < values.length; from += columns) {
-      for (const place of places) across[from + x] += values[from + place];
-    }
-  }
+  const [near, lines] = [places(columns), places(rows)];
   for (let y = 0; y < rows; y++) {
-    const starts = near.map((step) => mirrored(y + step, rows) * columns);
+    down.fill(0);
+    for (const line of lines[y]) for (let x = 0; x < columns; x++) down[x] += values[line * columns + x];
     for (let x = 0; x < columns; x++) {
       let sum = 0;
-      for (const start of starts) sum += across[start + x];
-      out[y * columns + x] = Math.round(sum / near.length ** 2);
+      for (let k = 0; k < size; k++) sum += down[near[x][k]];
+      out[y * columns + x] = Math.round(sum / size ** 2);
     }
   }
   return out;
 }
 
 function mixed(last, alpha, difference) {
-  return alpha.map((value, i) => {
-    const share = Math.min(Math.max((difference[i] - SAME) / (OTHER - SAME), 0), 1);
-    return last[i] + (WEIGHT + (1 - WEIGHT) * share) * (value - last[i]);
+  const weights = Float32Array.from({ length: 256 }, (_, code) => {
+    const share = Math.min(Math.max((code - SAME) / (OTHER - SAME), 0), 1);
+    return WEIGHT + (1 - WEIGHT) * share;
   });
+  const out = new Float32Array(alpha.length);
+  for (let i = 0; i < out.length; i++) out[i] = last[i] + weights[difference[i]] * (alpha[i] - last[i]);
+  return out;
 }
