@@ -51,8 +51,8 @@ await onThePage(async (page) => {
     refused[name] = [await complaint(page, name), await after(), await page.locator("#notes li").count()];
   }
 
-  // A film that is damaged in the middle, and a camera that is taken away.
-  await choose(page, asked.damaged);
+  // A film of no known type that is damaged in the middle, and a camera that is taken away.
+  await drop(page, asked.damagedLabel, "", readFileSync(asked.damaged));
   const damaged = await complaint(page, asked.damagedLabel);
   await shown(page, SAMPLE);
   await page.click("#camera");
