@@ -214,8 +214,10 @@ def test_a_poor_browser_gives_a_coarser_edge_and_says_what_it_lacks(
     assert any("WebGL2" in note for note in found["notes"])
     assert "1 thread" in found["status"]
     assert "2D canvas" in found["status"]
-    assert agreement(opened.mask, segmenter(bundled_portrait())) >= 0.99
+    picture = bundled_portrait()
+    assert agreement(opened.mask, segmenter(picture)) >= 0.99
     assert cv2.PSNR(opened.portrait, coarse_reference) > 46.0
+    assert_divided(opened.compared, picture, opened.portrait, picture.shape[1] // 2)
 
 
 def test_sources_that_come_and_go(
