@@ -34,9 +34,9 @@ export class WebGlCompositor {
    */
   constructor(canvas) {
     this.canvas = canvas;
-    const wishes = { alpha: false, antialias: false };
-    const gl =
-      canvas.getContext("webgl2", { ...wishes, failIfMajorPerformanceCaveat: true }) ?? canvas.getContext("webgl2", wishes);
+    const opened = (failIfMajorPerformanceCaveat) =>
+      canvas.getContext("webgl2", { alpha: false, antialias: false, failIfMajorPerformanceCaveat });
+    const gl = opened(true) ?? opened(false);
     if (gl === null) throw new WebGlError("This browser has no WebGL2");
     if (!gl.getExtension("EXT_color_buffer_float") && !gl.getExtension("EXT_color_buffer_half_float")) {
       throw new WebGlError("WebGL2 draws to no half floats here");

@@ -89,8 +89,8 @@ void main() {
 }`;
 
 /**
- * Local mean colour of the subject less that of the background (after Forte 2021, "blurred fusion"); alpha: 1 or 0 where
- * the functions of all cells nearby give nothing but subject or background, whatever the colour, and 1/2 elsewhere.
+ * Local mean colour of the subject less that of the background (after Forte 2021, "blurred fusion"); alpha: 1 or 0
+ * where the functions of all cells nearby give nothing but subject or background, whatever the colour, and 1/2 elsewhere.
  */
 const COMPARE = `${HEADER}
 uniform sampler2D cells, functions;
@@ -154,7 +154,10 @@ export class EdgeRefiner {
    */
   constructor(gl) {
     this.#gl = gl;
-    [this.#shrink, this.#fit, this.#average, this.#compare] = [SHRINK, FIT, AVERAGE, COMPARE].map((of) => program(gl, of));
+    this.#shrink = program(gl, SHRINK);
+    this.#fit = program(gl, FIT);
+    this.#average = program(gl, AVERAGE);
+    this.#compare = program(gl, COMPARE);
     this.#cells = new Target(gl, gl.RGBA8, gl.UNSIGNED_BYTE, gl.NEAREST);
     const [fitted, functions, difference] = [gl.NEAREST, gl.LINEAR, gl.LINEAR].map(
       (filter) => new Target(gl, gl.RGBA16F, gl.HALF_FLOAT, filter),
@@ -168,9 +171,9 @@ export class EdgeRefiner {
    * @param {number} width of the frame.
    * @param {number} height of it.
    * @returns {{functions: WebGLTexture, difference: WebGLTexture, share: [number, number]}} filtered: coverage =
-   *   rgb . colour + a, for colours in 0..1, to be clipped; the subject's colour less the background's, and as alpha, not
-   *   filtered, 1/2 where the functions must be looked at (else: the coverage); and how much of both textures, across and
-   *   down, lies over the frame.
+   *   rgb . colour + a, for colours in 0..1, to be clipped; the subject's colour less the background's, and as alpha,
+   *   not filtered, 1/2 where the functions must be looked at (else: the coverage); and how much of both textures, across
+   *   and down, lies over the frame.
    */
   refine(frame, alpha, width, height) {
     const gl = this.#gl;

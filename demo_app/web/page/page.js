@@ -20,7 +20,8 @@ function note(sentence) {
 /** Say what is wrong with a source, in place of what was said of the one before; nothing: forget that. */
 function noteSource(sentence) {
   notes.querySelector(".source")?.remove();
-  if (sentence) notes.append(Object.assign(document.createElement("li"), { className: "source", textContent: sentence }));
+  if (!sentence) return;
+  notes.append(Object.assign(document.createElement("li"), { className: "source", textContent: sentence }));
 }
 
 async function main() {

@@ -97,7 +97,8 @@ function absoluteDifference(one, other) {
 /** The mean over the window around each pixel, rounded. */
 function boxMean(values, columns, rows) {
   const size = 2 * REACH + 1;
-  const places = (length) => Array.from({ length }, (_, i) => Array.from({ length: size }, (_, k) => mirrored(i + k - REACH, length)));
+  const window = (at, length) => Array.from({ length: size }, (_, k) => mirrored(at + k - REACH, length));
+  const places = (length) => Array.from({ length }, (_, at) => window(at, length));
   const down = new Uint16Array(columns);
   const out = new Uint8Array(values.length);
   const [near, lines] = [places(columns), places(rows)];
