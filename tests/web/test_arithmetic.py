@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from demo_app.backdrops.backdrop import Backdrop
+from demo_app.matte import Alpha
 from demo_app.matte.tighten import tighten
+from demo_app.temporal.cuts import equal_exposure, is_cut
 from edge_deeplab.data.bundled import bundled_portrait
 from edge_deeplab.image import Rgb, resize_area
 
@@ -56,7 +59,8 @@ def test_the_lens_is_the_same(
 
 
 def test_the_matte_is_tightened_alike(compute: Compute) -> None:
-    given = np.frombuffer(compute("tighten", scale=1 / 256, zeroPoint=3), np.uint8)
+    output = np.stack([np.full(256, 9, np.uint8), np.arange(256, dtype=np.uint8)], axis=1)  # of two classes
+    given = np.frombuffer(compute("tighten", output.tobytes(), scale=1 / 256, zeroPoint=3), np.uint8)
     probabilities = ((np.arange(256) - 3) / 256).clip(0, 1).astype(np.float32)[None]
     expected = tighten(np.zeros((1, 256, 3), np.uint8), probabilities)[0] * 255
     np.testing.assert_allclose(given, expected, atol=0.51)
@@ -88,3 +92,61 @@ def test_the_background_is_blurred_alike(
     )
     blurred = np.frombuffer(given, np.uint8).reshape(*expected.shape[:2], 4)[:, :, :3]
     assert cv2.PSNR(np.ascontiguousarray(blurred), expected) > 48.0
+
+
+def smoothed(compute: Compute, frames: list[Rgb], masks: list[Alpha]) -> NDArray[np.float32]:
+    """The page's mattes of a film, float32, frames x rows x columns."""
+    rows, columns = masks[0].shape
+    given = compute(
+        "smooth", np.stack(masks).tobytes() + np.stack(frames).tobytes(), columns=columns, rows=rows, frames=len(frames)
+    )
+    return np.frombuffer(given, np.float32).reshape(len(frames), rows, columns)
+
+
+@pytest.fixture
+def noisy_masks() -> list[Alpha]:
+    """A subject on the left whose probability changes from frame to frame."""
+    random = np.random.default_rng(3)
+    subject = np.where(np.arange(97) < 40, 0.8, 0.2)
+    return [(subject + random.normal(0, 0.05, (64, 97))).clip(0, 1).astype(np.float32) for _ in range(12)]
+
+
+@pytest.fixture
+def room() -> Rgb:
+    picture: Rgb = cv2.resize(bundled_portrait(), (97, 64), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    return picture
+
+
+def test_a_film_is_smoothed_by_the_desktops_arithmetic(compute: Compute, room: Rgb, noisy_masks: list[Alpha]) -> None:
+    """Exposure, cuts and weights of demo_app.temporal, at no motion."""
+    moving = [np.roll(room, 3 * max(0, index - 4), axis=1) for index in range(8)]
+    brighter = [cv2.convertScaleAbs(room, alpha=0.8, beta=30.0), cv2.convertScaleAbs(room, alpha=0.7, beta=30.0)]
+    other = [np.ascontiguousarray(room[::-1]), np.ascontiguousarray(room[::-1])]
+    frames = [*moving, *brighter, *other]
+    expected = [noisy_masks[0]]
+    for (before, after), mask in zip(pairwise(frames), noisy_masks[1:], strict=True):
+        old, new = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (before, after))
+        difference = cv2.absdiff(new, equal_exposure(old, new))  # type: ignore[arg-type]
+        share = np.clip((cv2.blur(difference, (5, 5)).astype(np.float32) - 2.0) / 6.0, 0.0, 1.0)
+        weight = 1.0 if is_cut(difference, new) else 0.2 + 0.8 * share  # type: ignore[arg-type]
+        expected.append((expected[-1] + weight * (mask - expected[-1])).astype(np.float32))
+    given = smoothed(compute, frames, noisy_masks)
+    assert np.array_equal(given[10], noisy_masks[10])  # the cut
+    np.testing.assert_allclose(given, np.stack(expected), atol=1e-3)
+
+
+def test_a_matte_is_steady_where_the_picture_stands_and_new_where_it_moves(
+    compute: Compute, room: Rgb, noisy_masks: list[Alpha]
+) -> None:
+    random = np.random.default_rng(4)
+    frames = []
+    for index in range(12):
+        frame = (room.astype(np.float32) + random.normal(0, 2, room.shape)).clip(0, 255).astype(np.uint8)
+        frame[:, 60:] = np.roll(bundled_portrait()[100:164, 200:237], 9 * index, axis=0)
+        frames.append(frame)
+    given = smoothed(compute, frames, noisy_masks)
+    still, moves = np.s_[:, :50], np.s_[:, 70:]
+    changes, raw = np.abs(np.diff(given[4:], axis=0)).mean(0), np.abs(np.diff(noisy_masks[4:], axis=0)).mean(0)
+    assert changes[still].mean() < 0.25 * raw[still].mean()
+    assert np.mean(given[-1][moves] == noisy_masks[-1][moves]) > 0.9
+    assert np.array_equal(given[0], noisy_masks[0])

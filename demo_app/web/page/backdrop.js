@@ -6,6 +6,7 @@
 // the program on the desktop, the page does not brighten highlights.
 
 import { resizeArea, shrunk } from "./area.js";
+import { mirrored } from "./border.js";
 import { SRGB_TO_LINEAR, codeOf } from "./linear_light.js";
 
 // The network's edge is off by a pixel or two of its 256: the subject is grown by this share of the longer side.
@@ -108,12 +109,4 @@ function spread(light, { width, height, reach, kernel }) {
     }
   }
   return out;
-}
-
-/** The index inside of an axis that stands for one beyond its ends (OpenCV's BORDER_REFLECT_101). */
-function mirrored(index, size) {
-  if (size === 1) return 0;
-  const period = 2 * (size - 1);
-  const folded = ((index % period) + period) % period;
-  return folded < size ? folded : period - folded;
 }

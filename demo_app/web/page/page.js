@@ -17,6 +17,13 @@ function note(sentence) {
   notes.append(Object.assign(document.createElement("li"), { textContent: sentence }));
 }
 
+/** Say what is wrong with a source, in place of what was said of the one before; nothing: forget that. */
+function noteSource(sentence) {
+  notes.querySelector(".source")?.remove();
+  if (!sentence) return;
+  notes.append(Object.assign(document.createElement("li"), { className: "source", textContent: sentence }));
+}
+
 async function main() {
   const session = await openSession("model/model.json", "vendor/litert/wasm/");
   if (!globalThis.crossOriginIsolated) {
@@ -27,12 +34,6 @@ async function main() {
   }
   const portrait = new Portrait(session);
   const settings = settingsOf(document, () => portrait.draw(settings()));
-  chooseCompositor(note, (compositor) => {
-    portrait.compositor = compositor;
-    stage.replaceChildren(compositor.canvas);
-    portrait.draw(settings());
-  });
-
   const player = new Player(async (source) => {
     const began = performance.now();
     await portrait.look(source);
@@ -44,26 +45,32 @@ async function main() {
     document.body.dataset.shown = source.label;
     report(source, session, portrait.compositor.name);
   });
+  chooseCompositor(note, (compositor) => {
+    portrait.compositor = compositor;
+    stage.replaceChildren(compositor.canvas);
+    portrait.draw(settings());
+    if (player.source !== null) report(player.source, session, compositor.name);
+  });
 
+  // What cannot be opened leaves on the stage what is there; what ends in the middle makes way for the page's photo.
   const show = async (opening) => {
+    let opened = false;
     try {
       const source = await opening;
+      opened = true;
       statistics.reset();
       await player.play(source);
     } catch (error) {
       if (!(error instanceof SourceError)) return fail(error);
-      note(error.message);
+      noteSource(error.message);
+      if (opened) await sample();
     }
   };
   const sample = () => show(openAddress("sample.jpg", "the photo of this page"));
-  const camera = () => {
-    const lost = () => {
-      note("The camera is gone: plug it in and start it again.");
-      sample();
-    };
-    return show(openCamera(lost));
-  };
-  wire(show, camera);
+  wire((opening) => {
+    noteSource();
+    return show(opening);
+  });
   document.querySelector("#snapshot").addEventListener("click", () => {
     portrait.draw(settings()); // a canvas may be empty again after it was shown
     portrait.compositor.canvas.toBlob(save, "image/png");
@@ -73,9 +80,9 @@ async function main() {
 }
 
 /** The ways that pictures come in. */
-function wire(show, camera) {
+function wire(show) {
   const chooser = document.querySelector("#file");
-  document.querySelector("#camera").addEventListener("click", camera);
+  document.querySelector("#camera").addEventListener("click", () => show(openCamera()));
   document.querySelector("#open").addEventListener("click", () => chooser.click());
   chooser.addEventListener("change", () => {
     if (chooser.files.length > 0) show(openFile(chooser.files[0]));
@@ -85,6 +92,7 @@ function wire(show, camera) {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     if (event.dataTransfer.files.length > 0) show(openFile(event.dataTransfer.files[0]));
+    else noteSource("What was dropped is no file: save it first, and drop that, or open it.");
   });
 }
 

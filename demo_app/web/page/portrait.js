@@ -2,8 +2,9 @@
 
 import { resizeArea, withoutAlpha } from "./area.js";
 import { lensFor } from "./aperture.js";
-import { coverageOf, tightenTable } from "./matte.js";
+import { probabilitiesOf, tightened } from "./matte.js";
 import { FrameReader } from "./reader.js";
+import { MatteSmoother, luma } from "./temporal.js";
 
 /**
  * @typedef {object} Settings
@@ -15,9 +16,9 @@ import { FrameReader } from "./reader.js";
 /** Makes portraits of one picture after the other. */
 export class Portrait {
   #session;
-  #table;
   #reader = new FrameReader();
   #frame = null;
+  #film = { source: null, width: 0, height: 0, smoother: null };
   #lens = { of: "", is: null };
 
   /** @type {import("./compositor.js").Compositor} */
@@ -26,28 +27,41 @@ export class Portrait {
   /** @param {import("./session.js").Session} session */
   constructor(session) {
     this.#session = session;
-    this.#table = tightenTable(session.model.scale, session.model.zero_point);
   }
 
   /**
-   * Find the subject of a picture; draw() then shows it.
+   * Find the subject of a source's picture, which the pictures before it make steady; draw() then shows it.
    *
-   * @param {{element: CanvasImageSource, width: number, height: number}} picture as it is now.
+   * @param {{element: CanvasImageSource, width: number, height: number, moving: boolean}} source as it is now.
    */
-  async look({ element, width, height }) {
+  async look(source) {
+    const { element, width, height } = source;
     const { model } = this.#session;
     const pixels = this.#reader.read(element, width, height);
     const input = withoutAlpha(resizeArea(pixels, width, height, 4, model.width, model.height));
-    const output = await this.#session.run(input);
+    const alpha = probabilitiesOf(await this.#session.run(input), model);
+    const picture = resizeArea(luma(input), model.width, model.height, 1, model.columns, model.rows);
+    const steady = this.#smootherOf(source, width, height).smooth(picture, alpha, model.columns, model.rows);
     this.#frame = {
       element: this.#reader.canvas,
       pixels,
       width,
       height,
-      coverage: coverageOf(output, model.classes, model.person, this.#table),
+      still: !source.moving,
+      alpha: steady,
+      coverage: tightened(steady),
       columns: model.columns,
       rows: model.rows,
     };
+  }
+
+  /** Pictures of one source smooth each other, as long as they keep their size: a phone may be turned. */
+  #smootherOf(source, width, height) {
+    const film = this.#film;
+    if (film.source !== source || film.width !== width || film.height !== height) {
+      this.#film = { source, width, height, smoother: new MatteSmoother() };
+    }
+    return this.#film.smoother;
   }
 
   /**

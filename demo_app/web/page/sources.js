@@ -33,26 +33,23 @@ class Still {
 
 /** A film or a camera. */
 class Moving {
-  #ended;
+  element = document.createElement("video");
+  moving = true;
   #release;
+  #waiting = null;
+  #lost = null;
 
   /**
-   * @param {HTMLVideoElement} element which plays.
    * @param {string} label
    * @param {boolean} mirrored shown as in a mirror.
    * @param {() => void} release frees what the element plays.
    */
-  constructor(element, label, mirrored, release) {
-    this.element = element;
+  constructor(label, mirrored, release) {
     this.label = label;
-    this.moving = true;
     this.mirrored = mirrored;
-    this.#ended = new Promise((resolve) => {
-      this.#release = () => {
-        release();
-        resolve();
-      };
-    });
+    this.#release = release;
+    this.element.muted = true;
+    this.element.playsInline = true;
   }
 
   get width() {
@@ -63,29 +60,56 @@ class Moving {
     return this.element.videoHeight;
   }
 
-  /** Resolves when there is another frame, or none will come. */
+  /**
+   * Begin to play what the element was given.
+   *
+   * @param {string} sentence for whom it does not play, or has sound alone.
+   * @throws {SourceError} with that sentence; this is closed then.
+   */
+  async start(sentence) {
+    const plays = await this.element.play().then(
+      () => this.width > 0,
+      () => false,
+    );
+    if (plays) return;
+    this.close();
+    throw new SourceError(sentence);
+  }
+
+  /** No frame will come any more, and why: whoever waits for the next one is told. */
+  lose(sentence) {
+    this.#lost = new SourceError(sentence);
+    this.#waiting?.reject(this.#lost);
+  }
+
+  /**
+   * Resolves when there is another frame, or when this is closed.
+   *
+   * @throws {SourceError} it was lost.
+   */
   next() {
-    const frame = new Promise((resolve) => {
+    if (this.#lost !== null) return Promise.reject(this.#lost);
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
       if ("requestVideoFrameCallback" in this.element) this.element.requestVideoFrameCallback(resolve);
       else requestAnimationFrame(resolve);
     });
-    return Promise.race([frame, this.#ended]);
   }
 
   close() {
     this.element.pause();
     this.#release();
+    this.#waiting?.resolve();
   }
 }
 
 /**
  * Ask for a camera.
  *
- * @param {() => void} onLost called when it is unplugged.
  * @returns {Promise<Moving>}
  * @throws {SourceError} there is none, or it was refused.
  */
-export async function openCamera(onLost) {
+export async function openCamera() {
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new SourceError("Browsers give the camera to https pages and to localhost only: open a photo or a video.");
   }
@@ -95,13 +119,12 @@ export async function openCamera(onLost) {
   } catch (error) {
     throw new SourceError(REFUSALS[error.name] ?? `The camera does not start (${error.message}): open a photo.`);
   }
-  for (const track of stream.getTracks()) track.addEventListener("ended", onLost);
-  const element = await playing((video) => {
-    video.srcObject = stream;
-  });
-  return new Moving(element, "camera", true, () => {
-    for (const track of stream.getTracks()) track.stop();
-  });
+  const [track] = stream.getVideoTracks();
+  const camera = new Moving("camera", true, () => track.stop());
+  track.addEventListener("ended", () => camera.lose("The camera is gone: plug it in and start it again."));
+  camera.element.srcObject = stream;
+  await camera.start("The camera gives no picture: start it again, or open a photo or a video.");
+  return camera;
 }
 
 /**
@@ -111,7 +134,14 @@ export async function openCamera(onLost) {
  * @throws {SourceError} neither.
  */
 export async function openFile(file) {
-  return file.type.startsWith("video/") ? openFilm(file) : openPhoto(file, file.name);
+  if (file.size === 0) throw new SourceError(`${file.name} is empty: choose another photo or video.`);
+  if (file.type.startsWith("video/")) return openFilm(file);
+  try {
+    return await openPhoto(file, file.name);
+  } catch (error) {
+    if (file.type !== "") throw error;
+    return openFilm(file); // the system does not know its ending
+  }
 }
 
 /**
@@ -143,24 +173,10 @@ async function openPhoto(blob, label) {
 
 async function openFilm(file) {
   const address = URL.createObjectURL(file);
-  try {
-    const element = await playing((video) => {
-      video.src = address;
-      video.loop = true;
-    });
-    return new Moving(element, file.name, false, () => URL.revokeObjectURL(address));
-  } catch {
-    URL.revokeObjectURL(address);
-    throw new SourceError(`${file.name} is no video that this browser can play: try MP4 (H.264) or WebM.`);
-  }
-}
-
-/** A video element that has begun to play what it was given. */
-async function playing(give) {
-  const video = document.createElement("video");
-  video.muted = true;
-  video.playsInline = true;
-  give(video);
-  await video.play();
-  return video;
+  const film = new Moving(file.name, false, () => URL.revokeObjectURL(address));
+  film.element.addEventListener("error", () => film.lose(`${file.name} is damaged in the middle: open another one.`));
+  film.element.loop = true;
+  film.element.src = address;
+  await film.start(`${file.name} is no video that this browser can play: try MP4 (H.264) or WebM.`);
+  return film;
 }

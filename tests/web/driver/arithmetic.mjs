@@ -17,8 +17,21 @@ const functions = {
     return Float32Array.of(factor, ...kernel);
   },
   async tighten({ scale, zeroPoint }) {
-    const { tightenTable } = await import("./page/matte.js");
-    return tightenTable(scale, zeroPoint);
+    const { probabilitiesOf, tightened } = await import("./page/matte.js");
+    return tightened(probabilitiesOf(input, { classes: 2, person: 1, scale, zero_point: zeroPoint }));
+  },
+  async smooth({ columns, rows, frames }) {
+    const { MatteSmoother, luma } = await import("./page/temporal.js");
+    const smoother = new MatteSmoother();
+    const area = columns * rows;
+    const alphas = new Float32Array(input.buffer, input.byteOffset, frames * area);
+    const pictures = input.subarray(alphas.byteLength);
+    const smooth = new Float32Array(alphas.length);
+    for (let i = 0; i < frames; i++) {
+      const picture = luma(pictures.subarray(3 * i * area, 3 * (i + 1) * area));
+      smooth.set(smoother.smooth(picture, alphas.subarray(i * area, (i + 1) * area), columns, rows), i * area);
+    }
+    return new Uint8Array(smooth.buffer);
   },
   async blur({ fNumber, width, height, columns, rows }) {
     const { lensFor } = await import("./page/aperture.js");

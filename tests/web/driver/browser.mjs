@@ -54,3 +54,21 @@ export async function snapshot(page, view, path) {
   const [download] = await Promise.all([page.waitForEvent("download"), page.click("#snapshot")]);
   await download.saveAs(path);
 }
+
+/** Drop a file on the page as a person does. */
+export async function drop(page, name, type, bytes) {
+  const held = await page.evaluateHandle(
+    ([called, kind, base64]) => {
+      const data = new DataTransfer();
+      data.items.add(new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], called, { type: kind }));
+      return data;
+    },
+    [name, type, bytes.toString("base64")],
+  );
+  await page.dispatchEvent("#stage", "drop", { dataTransfer: held });
+}
+
+/** What the page says of a source, once it says something of the one of this name. */
+export async function complaint(page, name) {
+  return page.locator(`#notes li:has-text("${name}")`).textContent();
+}
