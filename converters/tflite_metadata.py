@@ -99,6 +99,7 @@ def described(artifact: Artifact, card: Card, author: str = AUTHOR) -> TfliteMet
         mean=(0.0,),
         deviation=(255.0,),
         labels=artifact.spec.classes,
+        labels_file=LABELS,
         activation=Activation.NONE,  # the sigmoid or softmax is in the graph
     )
 

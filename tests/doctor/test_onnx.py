@@ -34,6 +34,8 @@ def test_the_exported_network_fails_nobody(examined: Examined) -> None:
     assert {(f.check, f.client) for f in examination.findings if f.effect is not Effect.NOTE} == {
         ("float-file", Client.ORT_QNN)
     }
+    assert ("deprecated", Client.ORT_NNAPI) in {(f.check, f.client) for f in examination.findings}
+    assert set(examination.unchecked) == PHONES
 
 
 def test_a_free_size_is_said_to_each_client(examined: Examined) -> None:
