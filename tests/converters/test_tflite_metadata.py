@@ -138,6 +138,8 @@ def test_without_its_sidecar_the_file_still_says_where_the_person_is(described_f
         ("float32 input, no normalization", "a float input without NormalizationOptions"),
         ("float32 input, per-channel normalization", "differs between channels"),
         ("logits, activation NONE", "logits (of CONV_2D) are shown as confidences"),
+        ("logits, activation SOFTMAX", "a SOFTMAX over one channel, which is 1 everywhere"),
+        ("an empty file of labels", "its metadata name labels.txt, which has no labels"),
         ("probabilities, activation SIGMOID", "the metadata ask for SIGMOID once more"),
         ("probabilities, activation SOFTMAX", "the metadata ask for SOFTMAX once more"),
         ("batch 2", "it takes one picture, and this is 2x256x256x3"),
@@ -156,7 +158,7 @@ def test_what_mediapipe_would_refuse_or_take_wrongly_is_named(
     assert str(path) in str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["uint8 input", "float32 input", "logits, activation SIGMOID"])
+@pytest.mark.parametrize("name", ["uint8 input", "float32 input", "logits, activation SIGMOID", "int8 output"])
 def test_what_mediapipe_takes_right_is_not_refused(variants: Mapping[str, bytes], name: str, tmp_path: Path) -> None:
     path = tmp_path / "right.tflite"
     path.write_bytes(variants[name])

@@ -126,7 +126,11 @@ NEEDS: Mapping[str, tuple[Edit, int | None, str]] = {
     "padding": (last("PAD", INTS(np.zeros((4, 2)))), 28, ""),
     "mean": (last("MEAN", INTS([1])), 28, ""),
     "padding of int8": (last("PAD", INTS(np.zeros((4, 2))), of="INT8"), 29, "of int8"),
-    "padding with a value": (last("PADV2", INTS(np.zeros((4, 2))), np.float32([0])), 29, "with a value of its own"),
+    "padding with a value": (
+        last("PADV2", INTS(np.zeros((4, 2))), np.zeros(1, np.float32)),
+        29,
+        "with a value of its own",
+    ),
     "mean of int8": (same_scale, 29, "of int8"),
     "mean to another scale": (changed_scale, None, "whose output has another scale or zero point than its input"),
     "prelu": (last("PRELU", np.zeros((1, 1, 1), np.float32)), 29, ""),
