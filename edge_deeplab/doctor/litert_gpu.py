@@ -119,8 +119,10 @@ def _cast(operator: Operator, computed: list[Tensor]) -> str:
 
 
 def _axes(operator: Operator, computed: list[Tensor]) -> str:
-    axes = operator.inputs[1] if len(operator.inputs) > 1 else None
-    return "" if axes is not None and axes.constant and axes.type == "INT32" else "with computed axes"
+    """The axes are constants here: a second computed input is seen before."""
+    if len(operator.inputs) < 2:
+        return "without axes"
+    return "" if operator.inputs[1].type == "INT32" else f"with axes of {operator.inputs[1].type}"
 
 
 def _padding(operator: Operator, computed: list[Tensor]) -> str:

@@ -82,6 +82,22 @@ def test_another_alignment_is_noted(examined: Examined) -> None:
     assert finding.where
 
 
+def test_an_old_upsample_is_asymmetric(examined: Examined) -> None:
+    """Before opset 10, Upsample had no choice of where the pixels are."""
+
+    def old(model: Any) -> None:
+        for node in model.graph.node:
+            if node.op_type == "Resize":
+                node.op_type = "Upsample"
+                kept = [attribute for attribute in node.attribute if attribute.name == "mode"]
+                del node.attribute[:]
+                node.attribute.extend(kept)
+
+    (finding,) = [f for f in examined(old).findings if f.check == "resize-alignment"]
+    assert "asymmetric" in finding.message
+    assert len(finding.where) == 3
+
+
 def test_an_operator_outside_of_the_lists_and_one_that_nobody_has(examined: Examined) -> None:
     def renamed(kind: str, domain: str) -> Callable[[Any], None]:
         def edit(model: Any) -> None:
