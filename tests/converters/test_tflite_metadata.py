@@ -208,6 +208,7 @@ def test_a_sidecar_of_another_network_is_refused(change: dict[str, Any], words: 
     [
         (IoType.FLOAT32, "uint8 input", "takes uint8 and gives uint8, and its sidecar says float"),
         (IoType.UINT8, "float32 input", "takes float32 and gives uint8, and its sidecar says uint8"),
+        (IoType.UINT8, "int8 output", "takes uint8 and gives int8, and its sidecar says uint8"),
     ],
 )
 def test_a_sidecar_of_other_elements_is_refused(
