@@ -1,4 +1,4 @@
-"""The shipped int8 network with other ends and other metadata: files that a client should refuse, and three for it.
+"""The shipped int8 network with other ends and other metadata: files that a client should refuse, and four for it.
 
 No converter is needed for them: operators are put before the input of the uint8 file or taken from behind its output.
 """
@@ -57,13 +57,16 @@ def variants(model: Path, card: Card) -> Iterator[Variant]:
     yield made("uint8 input")
     yield made("float32 input", float_input)
     yield made("logits, activation SIGMOID", logits, activation=Activation.SIGMOID)
+    yield made("int8 output", int8_output)
     yield made("int8 input", int8_input)
     yield made("float32 input, no normalization", float_input, mean=(), deviation=())
     yield made("float32 input, per-channel normalization", float_input, mean=(0.0, 1.0, 2.0), deviation=(255.0,) * 3)
     yield made("logits, activation NONE", logits)
+    yield made("logits, activation SOFTMAX", logits, activation=Activation.SOFTMAX)
     yield made("probabilities, activation SIGMOID", activation=Activation.SIGMOID)
     yield made("probabilities, activation SOFTMAX", activation=Activation.SOFTMAX)
     yield made("two labels for one channel", labels=("background", "person"))
+    yield made("an empty file of labels", labels=())
     yield made("batch 2", batch_of_two)
     yield made("dynamic size", dynamic_size)
     yield made("NCHW input", channels_first)
@@ -75,6 +78,14 @@ def int8_input(model: Any) -> None:
     first, *others = graph.operators
     assert op_name(model, first) == "QUANTIZE"
     graph.operators, graph.inputs = others, np.array(first.outputs)
+
+
+def int8_output(model: Any) -> None:
+    """The network's own int8 output, without the QUANTIZE that gives uint8."""
+    graph = model.subgraphs[0]
+    *others, last = graph.operators
+    assert op_name(model, last) == "QUANTIZE"
+    graph.operators, graph.outputs = others, np.array(last.inputs)
 
 
 def float_input(model: Any) -> None:

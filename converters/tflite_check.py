@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from converters.kernel_check import check_kernels
 from converters.tflite_match import MOVES, Match, MatchedConvolution, channels_last
 from converters.tflite_probe import tensor_values
-from converters.tflite_schema import constant, op_name, read_model
+from converters.tflite_schema import IO_TYPES, constant, op_name, read_model
 from edge_deeplab.errors import ConversionError
 from edge_deeplab.quantization.affine import INT8_MIN, PIXELS, PROBABILITY
 from edge_deeplab.quantization.graph import QuantizationGraph
@@ -25,7 +25,6 @@ from edge_deeplab.runtime.native_log import without_info_lines
 from edge_deeplab.runtime.tflite_file import TfliteGraph
 from edge_deeplab.spec import IoType
 
-_WORDS = {IoType.UINT8: "UINT8", IoType.INT8: "INT8", IoType.FLOAT32: "FLOAT32"}
 _BORDERS = ("QUANTIZE", "DEQUANTIZE")
 # XNNPACK has them for floats only, and LiteRT's own integer kernels take them: the softmax of several classes, at the
 # end, and a rectifier that stands alone because others read what is before it (Xception's shortcuts).
@@ -67,8 +66,8 @@ def check_integer(graph: TfliteGraph, io: IoType) -> None:
             output of another type than ``io`` or with other parameters than its contract.
     """
     ends = (*graph.inputs, *graph.outputs)
-    if [tensor.type for tensor in ends] != [_WORDS[io]] * 2:
-        raise ConversionError(f"the file's input and output are {[tensor.type for tensor in ends]}, not {_WORDS[io]}")
+    if [tensor.type for tensor in ends] != [IO_TYPES[io]] * 2:
+        raise ConversionError(f"the file's input and output are {[tensor.type for tensor in ends]}, not {IO_TYPES[io]}")
     for operator in graph.operators:
         for tensor in (*operator.inputs, *operator.outputs):
             if tensor not in ends and tensor.type not in ("INT8", "INT32"):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from converters.tflite_schema import constant, new_buffer, op_index, op_name, read_model, write_model
+from converters.tflite_schema import constant, new_buffer, op_index, op_name, read_bare_model, write_model
 from edge_deeplab.errors import ConversionError
 
 _KEPT = 0.2  # the part of all weights that may stay in float32
@@ -38,10 +38,10 @@ def halve_weights(float32_tflite: bytes) -> bytes:
         away when the file is opened. Input, output and arithmetic stay float32.
 
     Raises:
-        ModelFileError: not a TFLite file.
+        ModelFileError: not a TFLite file, or one with TFLite Model Metadata.
         ConversionError: a constant is beyond float16's greatest number.
     """
-    model = read_model(float32_tflite)
+    model = read_bare_model(float32_tflite)
     (subgraph,) = model.subgraphs
     halved = {index: None for operator in _large_convolutions(model) for index in operator.inputs[_CONSTANTS]}
     widenings = [_halve(model, subgraph, int(index)) for index in halved if index >= 0]

@@ -25,7 +25,7 @@ from converters.tflite_check import (
     check_variant,
 )
 from converters.tflite_match import Match, match
-from converters.tflite_schema import new_buffer, op_index, op_name, read_model, write_model
+from converters.tflite_schema import new_buffer, op_index, op_name, read_bare_model, write_model
 from edge_deeplab.artifact import Artifact
 from edge_deeplab.errors import ConversionError, SpecError
 from edge_deeplab.files import sha256, write_bytes
@@ -79,7 +79,7 @@ def convert(
         RangesError: the ranges are another checkpoint's, or lack a point.
         ConversionError: a tensor of the float32 file cannot be told, an operator has no integer form, or what was
             written is not what the ranges say.
-        ModelFileError: ``float32_tflite`` is not a TFLite file.
+        ModelFileError: ``float32_tflite`` is not a TFLite file, or has TFLite Model Metadata.
         OutputError: the place cannot be written to.
     """
     if io is IoType.IMAGE:
@@ -118,10 +118,11 @@ def quantize_model(
     Tensors keep their indices; those that the I/O variant adds come last.
 
     Raises:
+        ModelFileError: ``float32_tflite`` is not a TFLite file, or has TFLite Model Metadata.
         ConversionError: an operator has no integer form here.
         RangesError: a bias does not fit into int32.
     """
-    model = read_model(float32_tflite)
+    model = read_bare_model(float32_tflite)
     subgraph = model.subgraphs[0]
     types = schema.TensorType
     for index, name in matched.activations.items():

@@ -17,13 +17,13 @@ from ai_edge_litert import schema_py_generated as schema
 
 from converters.flatbuffer_tables import Table, pack
 from converters.tflite_metadata_check import check_numbers
-from converters.tflite_schema import new_buffer, read_model, write_model
+from converters.tflite_schema import IO_TYPES, new_buffer, read_model, write_model
 from edge_deeplab.artifact import Artifact, load_artifact
 from edge_deeplab.doctor.finding import Client
 from edge_deeplab.doctor.requirement import require_client
 from edge_deeplab.errors import ConversionError, ModelFileError
 from edge_deeplab.files import atomic_path, sha256
-from edge_deeplab.runtime.tflite_file import read_bytes
+from edge_deeplab.runtime.tflite_file import inspect_flatbuffer, read_bytes
 from edge_deeplab.runtime.tflite_metadata import NAME, SEGMENTER, Activation, TfliteMetadata, metadata_in
 from edge_deeplab.runtime.versions import versions
 from edge_deeplab.spec import IoType
@@ -58,7 +58,8 @@ def with_metadata(model: Path, out: Path, card: Card, *, author: str = AUTHOR) -
         ``out``.
 
     Raises:
-        ModelFileError: ``model`` is no file of ours, its sidecar is another file's, or the card another model's.
+        ModelFileError: ``model`` is no file of ours, its sidecar is another file's or says another size, number of
+            classes or type of elements than the file has, or the card is another model's.
         ClientError: MediaPipe would refuse what was written, as it does with int8 input.
         ConversionError: what was written is not the same network.
         OutputError: the place cannot be written to.
@@ -67,6 +68,7 @@ def with_metadata(model: Path, out: Path, card: Card, *, author: str = AUTHOR) -
     if card.files and artifact.checkpoint_sha256 not in card.files.values():
         raise ModelFileError(f"{model} was not made of the checkpoint of the card {card.name!r}: take its own card")
     content = read_bytes(model)
+    _require_sidecar(artifact, content)
     metadata = described(artifact, card, author)
     written = add_metadata(content, metadata, artifact)
     if metadata_in(written, str(model)) != metadata:
@@ -97,6 +99,7 @@ def described(artifact: Artifact, card: Card, author: str = AUTHOR) -> TfliteMet
         mean=(0.0,),
         deviation=(255.0,),
         labels=artifact.spec.classes,
+        labels_file=LABELS,
         activation=Activation.NONE,  # the sigmoid or softmax is in the graph
     )
 
@@ -137,6 +140,21 @@ def append_files(content: bytes, files: dict[str, bytes]) -> bytes:
             entry.compress_type = zipfile.ZIP_STORED
             archive.writestr(entry, data)
     return whole.getvalue()
+
+
+def _require_sidecar(artifact: Artifact, content: bytes) -> None:
+    """See that the sidecar says what the file is: readers of the metadata get it from there."""
+    graph = inspect_flatbuffer(content, str(artifact.path))
+    shapes = [[len(tensor.shape) for tensor in end] for end in (graph.inputs, graph.outputs)]
+    if shapes != [[4], [4]]:
+        raise ModelFileError(f"{artifact.path} has not one picture as input and one map as output: convert it again")
+    image, mask = graph.inputs[0], graph.outputs[0]
+    artifact.require_shape(image.shape[1], image.shape[2], mask.shape[3])
+    if {image.type, mask.type} != {IO_TYPES.get(artifact.io)}:
+        raise ModelFileError(
+            f"{artifact.path} takes {image.type.lower()} and gives {mask.type.lower()}, and its sidecar says "
+            f"{artifact.io}: convert the model again"
+        )
 
 
 def _model_table(metadata: TfliteMetadata, artifact: Artifact) -> Table:

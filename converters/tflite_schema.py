@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 from converters.flatbuffer_tables import aligned_bytes
 from edge_deeplab.errors import ModelFileError
 from edge_deeplab.runtime.tflite_file import IDENTIFIER, builtin_code, operator_name
+from edge_deeplab.runtime.tflite_metadata import NAME
+from edge_deeplab.spec import IoType
+
+IO_TYPES = {IoType.FLOAT32: "FLOAT32", IoType.UINT8: "UINT8", IoType.INT8: "INT8"}
+"""The schema's word for the elements of a file's input and output."""
 
 
 def read_model(data: bytes) -> Any:
@@ -30,6 +35,24 @@ def read_model(data: bytes) -> Any:
                 owner.inputs, owner.outputs = np.array(owner.inputs), np.array(owner.outputs)
     except Exception as error:  # the generated reader raises whatever a wrong offset leads to
         raise ModelFileError(f"the TFLite file is truncated or damaged ({error}): convert again") from error
+    return model
+
+
+def read_bare_model(data: bytes) -> Any:
+    """As :func:`read_model`, for a file that another one is made of: it must have no TFLite Model Metadata.
+
+    They would be untrue of the new file (they say what the elements are, and how the input is normalized), and what
+    they name lies behind the flatbuffer, where writing it anew loses it.
+
+    Raises:
+        ModelFileError: as :func:`read_model`, or the file has metadata.
+    """
+    model = read_model(data)
+    if any(entry.name == NAME.encode() for entry in model.metadata or ()):
+        raise ModelFileError(
+            "the float32 TFLite file carries TFLite Model Metadata, which would be untrue of the file that is made of "
+            "it: give the file as it was converted, and write metadata into the result"
+        )
     return model
 
 

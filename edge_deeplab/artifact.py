@@ -44,6 +44,24 @@ class Artifact:
         """Where the JSON lies: ``model.tflite.json`` beside ``model.tflite``."""
         return sidecar_path(self.path)
 
+    def require_shape(self, height: int, width: int, classes: int) -> None:
+        """See that the file is of the network that the sidecar describes.
+
+        Args:
+            height: of the file's input, in pixels.
+            width: likewise.
+            classes: channels of its output.
+
+        Raises:
+            ModelFileError: the sidecar says something else.
+        """
+        spec = self.spec
+        if (height, width, classes) != (spec.height, spec.width, len(spec.classes)):
+            raise ModelFileError(
+                f"{self.path} takes {height}x{width} pixels and gives {classes} classes, and its sidecar says "
+                f"{spec.height}x{spec.width} and {len(spec.classes)}: convert the model again"
+            )
+
     def write_sidecar(self) -> None:
         """Write the JSON beside the file. Raises: OutputError."""
         write_json(

@@ -42,12 +42,7 @@ def read_ends(artifact: Artifact) -> Ends:
             ends = tflite_ends(path)
     except SpecError as error:
         raise ModelFileError(f"{path} does not fit into a bundle: {error}") from error
-    found = (ends.source.height, ends.source.width, ends.result.channels)
-    if found != (spec.height, spec.width, len(spec.classes)):
-        raise ModelFileError(
-            f"{path} takes {found[0]}x{found[1]} pixels and gives {found[2]} classes, and its sidecar says "
-            f"{spec.height}x{spec.width} and {len(spec.classes)}: convert the model again"
-        )
+    artifact.require_shape(ends.source.height, ends.source.width, ends.result.channels)
     if PERSON not in spec.classes:
         raise ModelFileError(f"{path} knows no {PERSON}, only: {', '.join(spec.classes)}")
     return ends

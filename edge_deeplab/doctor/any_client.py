@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from edge_deeplab.doctor.facts import Alignment, GraphFacts, ResizeFacts
 from edge_deeplab.doctor.finding import Client, Effect, Finding
+from edge_deeplab.doctor.words import plural
 
 # An output that one of these computes has no bounds. Others (LOGISTIC, SOFTMAX, a custom operator, ...) may have.
 UNBOUNDED = frozenset(
@@ -74,7 +75,7 @@ def resize_alignment(facts: ResizeFacts) -> Iterator[Finding]:
             Client.ANY,
             Effect.WRONG,
             names,
-            f"{_count(len(others), 'resize')} with {kinds} in a file whose network has half-pixel centres: the mask is "
+            f"{plural(len(others), 'resize')} with {kinds} in a file whose network has half-pixel centres: the mask is "
             "moved against the picture",
             "convert the checkpoint again",
         )
@@ -84,14 +85,10 @@ def resize_alignment(facts: ResizeFacts) -> Iterator[Finding]:
             Client.ANY,
             Effect.NOTE,
             names,
-            f"{_count(len(others), 'resize')} with {kinds}: right only if the network was trained so",
+            f"{plural(len(others), 'resize')} with {kinds}: right only if the network was trained so",
             "if it was trained with half-pixel centres (PyTorch's align_corners=False), convert it again with them",
         )
 
 
 def _outputs(facts: GraphFacts) -> tuple[str, ...]:
     return tuple(facts.graph.values[place].name for place in facts.graph.outputs)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

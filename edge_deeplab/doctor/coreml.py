@@ -1,7 +1,10 @@
 """Core ML: which systems take a package, what Vision feeds, what its neural engine computes.
 
-Apple publishes no list of the neural engine's operators: nothing is said here of single operators. "Guide" is the one
-of Core ML Tools (apple.github.io/coremltools/docs-guides).
+Apple publishes no list of the neural engine's operators ("There is no static documentation, as it changes based on
+device generation, operating system version, tensor sizes etc.", a maintainer in apple/coremltools issue 1780). Named
+here are those of which a maintainer, or a published measurement, says that it does not run them. Lists by observation,
+such as hollance/neural-engine, call themselves incomplete and possibly wrong, and are not used: what that one says of
+dilated convolutions, others deny. "Guide" is the one of Core ML Tools (apple.github.io/coremltools/docs-guides).
 """
 
 from __future__ import annotations
@@ -10,12 +13,15 @@ from collections.abc import Iterator
 
 from edge_deeplab.doctor.coreml_facts import CoremlFacts
 from edge_deeplab.doctor.finding import Client, Effect, Finding
+from edge_deeplab.doctor.words import counted
 from edge_deeplab.runtime.coreml.tensor_types import ElementType
 
 # Specification version to the least iOS: coremltools 9.0, its constants _SPECIFICATION_VERSION_IOS_*.
 _SYSTEMS = {6: 15, 7: 16, 8: 17, 9: 18, 10: 26}
 _USUAL = 16  # what `convert --ios` writes at the least besides 15
 _ARGMAX = "reduce_argmax"
+_OFF_THE_NEURAL_ENGINE = frozenset({"gru", "lstm", "rnn", "resample"})
+UNCHECKED = "which other operators it leaves to the GPU or CPU: Apple has no list; Xcode's performance report says it"
 _FLOATS = (ElementType.FLOAT16, ElementType.FLOAT32)
 
 
@@ -68,6 +74,24 @@ def neural_engine_precision(facts: CoremlFacts) -> Iterator[Finding]:
             tuple(each.output for each in wide),
             f"{len(wide)} of {len(computing)} operators compute in float32, which the GPU and CPU do, not it",
             "convert to float16 (coreml-float16)",
+        )
+
+
+def neural_engine_operators(facts: CoremlFacts) -> Iterator[Finding]:
+    """Operators that it does not run.
+
+    Recurrent ones: "RNN or LSTM ops are not supported on the neural engine" (a maintainer, apple/coremltools issue
+    1780). resample (PyTorch's grid_sample): on the CPU in Xcode's performance report (measured by others, issue 1875).
+    """
+    left = [operation for operation in facts.operations if operation.type in _OFF_THE_NEURAL_ENGINE]
+    if left:
+        yield Finding(
+            "operator",
+            Client.NEURAL_ENGINE,
+            Effect.SLOWER,
+            tuple(operation.output for operation in left),
+            f"it does not run {counted(operation.type for operation in left)}, which splits the program",
+            "replace these operators in the network",
         )
 
 

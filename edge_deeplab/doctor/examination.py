@@ -28,12 +28,14 @@ class Examination:
         format: "TFLite", "ONNX" or "Core ML".
         clients: those that this format is for: what is not among the findings of one is that it takes the file.
         findings: the errors first, then by client.
+        unchecked: what nothing is said of, though it decides how well a client runs the file.
     """
 
     file: str
     format: str
     clients: tuple[Client, ...]
     findings: tuple[Finding, ...]
+    unchecked: Mapping[Client, str]
 
     @property
     def failed(self) -> bool:
@@ -43,12 +45,23 @@ class Examination:
     def of(self, clients: Sequence[Client]) -> Examination:
         """The same for some clients; what concerns any client stays."""
         kept = tuple(f for f in self.findings if f.client is Client.ANY or f.client in clients)
-        return dataclasses.replace(self, clients=tuple(c for c in self.clients if c in clients), findings=kept)
+        return dataclasses.replace(
+            self,
+            clients=tuple(c for c in self.clients if c in clients),
+            findings=kept,
+            unchecked={client: what for client, what in self.unchecked.items() if client in clients},
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         findings = [{"severity": finding.effect.severity} | dataclasses.asdict(finding) for finding in self.findings]
-        return {"file": self.file, "format": self.format, "clients": list(self.clients), "findings": findings}
+        return {
+            "file": self.file,
+            "format": self.format,
+            "clients": list(self.clients),
+            "findings": findings,
+            "unchecked": dict(self.unchecked),
+        }
 
 
 def examine(path: Path) -> Examination:
@@ -72,7 +85,7 @@ def examine(path: Path) -> Examination:
 
 
 def _tflite(path: Path) -> Examination:
-    from edge_deeplab.doctor import litert_cpu, litert_gpu, litert_js, mediapipe, nnapi
+    from edge_deeplab.doctor import litert_cpu, litert_gpu, litert_js, mediapipe, nnapi, qnn
     from edge_deeplab.doctor.tflite_facts import TfliteFacts, read_tflite_facts
 
     checks: Checks[TfliteFacts] = {
@@ -89,6 +102,7 @@ def _tflite(path: Path) -> Examination:
             mediapipe.output,
             mediapipe.activation,
             mediapipe.labels,
+            mediapipe.label_count,
         ),
         Client.LITERT_CPU: (
             litert_cpu.executed,
@@ -98,10 +112,18 @@ def _tflite(path: Path) -> Examination:
             litert_cpu.channels_first,
         ),
         Client.LITERT_GPU: (litert_gpu.unsupported, litert_gpu.integers),
-        Client.NNAPI: (nnapi.free_size, nnapi.resize_alignment, nnapi.custom_operators, nnapi.float_operators),
+        Client.NNAPI: (
+            nnapi.deprecated,
+            nnapi.free_size,
+            nnapi.unsupported,
+            nnapi.float16_weights,
+            nnapi.float_operators,
+        ),
+        Client.QNN: (qnn.unsupported, qnn.float_operators),
         Client.LITERT_JS: (litert_js.end_types, litert_js.free_size),
     }
-    return _examination(path, "TFLite", checks, read_tflite_facts(path))
+    unchecked = {Client.NNAPI: nnapi.UNCHECKED, Client.QNN: qnn.UNCHECKED}
+    return _examination(path, "TFLite", checks, read_tflite_facts(path), unchecked)
 
 
 def _onnx(path: Path) -> Examination:
@@ -111,11 +133,15 @@ def _onnx(path: Path) -> Examination:
     checks: Checks[OnnxFacts] = {
         Client.ANY: (any_client.argmax_inside, any_client.logits, any_client.batch, any_client.resize_alignment),
         Client.ONNXRUNTIME: (onnxruntime_cpu.opened, onnxruntime_cpu.float_islands, onnxruntime_cpu.free_size),
-        Client.ORT_NNAPI: (onnxruntime_providers.unsupported, onnxruntime_providers.free_size),
+        Client.ORT_NNAPI: (
+            onnxruntime_providers.deprecated,
+            onnxruntime_providers.unsupported,
+            onnxruntime_providers.free_size,
+        ),
         Client.ORT_COREML: (),
         Client.ORT_QNN: (onnxruntime_providers.float_file, onnxruntime_providers.signed_activations),
     }
-    return _examination(path, "ONNX", checks, read_onnx_facts(path))
+    return _examination(path, "ONNX", checks, read_onnx_facts(path), onnxruntime_providers.UNCHECKED)
 
 
 def _coreml(path: Path) -> Examination:
@@ -125,15 +151,18 @@ def _coreml(path: Path) -> Examination:
     checks: Checks[CoremlFacts] = {
         Client.ANY: (coreml.argmax_inside, coreml.batch, any_client.resize_alignment),
         Client.COREML: (coreml.system, coreml.half_arrays),
-        Client.NEURAL_ENGINE: (coreml.neural_engine_precision, coreml.flexible_size),
+        Client.NEURAL_ENGINE: (coreml.neural_engine_precision, coreml.neural_engine_operators, coreml.flexible_size),
         Client.VISION: (coreml.image_input,),
     }
-    return _examination(path, "Core ML", checks, read_coreml_facts(path))
+    unchecked = {Client.NEURAL_ENGINE: coreml.UNCHECKED}
+    return _examination(path, "Core ML", checks, read_coreml_facts(path), unchecked)
 
 
-def _examination(path: Path, format_: str, checks: Checks[_Facts], facts: _Facts) -> Examination:
+def _examination(
+    path: Path, format_: str, checks: Checks[_Facts], facts: _Facts, unchecked: Mapping[Client, str]
+) -> Examination:
     found = [finding for group in checks.values() for check in group for finding in check(facts)]
     clients = tuple(client for client in checks if client is not Client.ANY)
     order = [Client.ANY, *clients]
     found.sort(key=lambda finding: (_ORDER.index(finding.effect.severity), order.index(finding.client)))
-    return Examination(path.name, format_, clients, tuple(found))
+    return Examination(path.name, format_, clients, tuple(found), unchecked)

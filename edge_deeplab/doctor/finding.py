@@ -10,10 +10,10 @@ class Client(StrEnum):
     """What runs a model file in an app.
 
     ANY: all of them. MEDIAPIPE: MediaPipe Tasks' ImageSegmenter. LITERT_CPU: LiteRT with XNNPACK, its default.
-    LITERT_GPU: LiteRT's GPU delegate. NNAPI: LiteRT's delegate for Android's Neural Networks API. LITERT_JS: LiteRT.js
-    in a browser. ONNXRUNTIME: on the CPU. ORT_NNAPI, ORT_COREML, ORT_QNN: its execution providers for Android, for
-    Apple's devices and for Qualcomm's NPUs. COREML: Core ML on any compute unit. NEURAL_ENGINE: that one of them.
-    VISION: Apple's Vision, which feeds Core ML with pictures.
+    LITERT_GPU: LiteRT's GPU delegate. NNAPI: LiteRT's delegate for Android's Neural Networks API. QNN: LiteRT on
+    Qualcomm's NPUs. LITERT_JS: LiteRT.js in a browser. ONNXRUNTIME: on the CPU. ORT_NNAPI, ORT_COREML, ORT_QNN: its
+    execution providers for Android, for Apple's devices and for Qualcomm's NPUs. COREML: Core ML on any compute unit.
+    NEURAL_ENGINE: that one of them. VISION: Apple's Vision, which feeds Core ML with pictures.
     """
 
     ANY = "any"
@@ -21,6 +21,7 @@ class Client(StrEnum):
     LITERT_CPU = "litert-cpu"
     LITERT_GPU = "litert-gpu"
     NNAPI = "nnapi"
+    QNN = "qnn"
     LITERT_JS = "litert-js"
     ONNXRUNTIME = "onnxruntime"
     ORT_NNAPI = "ort-nnapi"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 
 from edge_deeplab.doctor.finding import Client, Effect, Finding
 from edge_deeplab.doctor.tflite_facts import TfliteFacts
-from edge_deeplab.inspection.graph import Arithmetic, derived_from_constants
+from edge_deeplab.inspection.graph import Arithmetic
 from edge_deeplab.runtime.tflite_file import Operator, Tensor
 
 _ONE_OPERAND = frozenset(
@@ -51,14 +51,11 @@ _CASTS = frozenset({"FLOAT32", "INT32"})
 
 def unsupported(facts: TfliteFacts) -> Iterator[Finding]:
     """Operators that go back to the CPU. gpu.md: "a split execution mode like this will often result in slower"."""
-    constants = {tensor.index for tensor in facts.main.tensors if tensor.constant}
-    edges = [([t.index for t in op.inputs], [t.index for t in op.outputs]) for op in facts.main.operators]
-    # The delegate unpacks float16 weights itself: what a DEQUANTIZE gives of a constant is one.
-    fixed = derived_from_constants(edges, constants)
+    fixed = facts.fixed
     reasons: dict[str, list[str]] = {}
-    for operator in facts.main.operators:
+    for operator in facts.computing:  # the delegate unpacks float16 weights itself
         reason = objection(operator, fixed)
-        if reason and not fixed.issuperset(tensor.index for tensor in operator.outputs):
+        if reason:
             reasons.setdefault(f"{operator.name} ({reason})", []).append(operator.outputs[0].name)
     for words, names in reasons.items():
         yield Finding(
@@ -122,8 +119,10 @@ def _cast(operator: Operator, computed: list[Tensor]) -> str:
 
 
 def _axes(operator: Operator, computed: list[Tensor]) -> str:
-    axes = operator.inputs[1] if len(operator.inputs) > 1 else None
-    return "" if axes is not None and axes.constant and axes.type == "INT32" else "with computed axes"
+    """The axes are constants here: a second computed input is seen before."""
+    if len(operator.inputs) < 2:
+        return "without axes"
+    return "" if operator.inputs[1].type == "INT32" else f"with axes of {operator.inputs[1].type}"
 
 
 def _padding(operator: Operator, computed: list[Tensor]) -> str:

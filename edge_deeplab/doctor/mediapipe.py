@@ -1,10 +1,11 @@
 """MediaPipe Tasks' ImageSegmenter.
 
 Where a docstring says "measured", mediapipe 1.2.2 for Python ran the shipped int8 file on the bundled photo (CPU, mode
-IMAGE) after the change in question. "image_tensor_specs" and "image_preprocessing_graph" are files of MediaPipe's
-source (mediapipe/tasks/cc/vision/utils/image_tensor_specs.cc and
-mediapipe/tasks/cc/components/processors/image_preprocessing_graph.cc); "documentation" is the reference page of
-mp.tasks.vision.ImageSegmenter.
+IMAGE) after the change in question. "image_tensor_specs", "image_preprocessing_graph", "image_segmenter_graph" and
+"tensors_to_segmentation_calculator" are files of MediaPipe's source, below mediapipe/tasks/cc/vision and
+mediapipe/tasks/cc/components/processors; "documentation" is the reference page of mp.tasks.vision.ImageSegmenter.
+
+Nothing is said of int8 outputs: measured, they are scaled to real numbers, and give the same mask as uint8.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from edge_deeplab.doctor.any_client import UNBOUNDED
 from edge_deeplab.doctor.finding import Client, Effect, Finding
 from edge_deeplab.doctor.tflite_facts import TfliteFacts
+from edge_deeplab.doctor.words import plural
 from edge_deeplab.runtime.foreign.adaptation import InputRange
 from edge_deeplab.runtime.tflite_file import Tensor
 from edge_deeplab.runtime.tflite_metadata import Activation
@@ -21,6 +23,7 @@ from edge_deeplab.runtime.tflite_metadata import Activation
 _TYPES = ("UINT8", "FLOAT32")
 _CHANNELS = (3, 4)
 _PROBABILITIES = ("LOGISTIC", "SOFTMAX")
+_ARGMAX = "ARG_MAX"  # its output has no channels
 _CONTRACT = InputRange.uniform(0.0, 1.0)
 _METADATA = "write TFLite metadata with NormalizationOptions: mean 0 and deviation 255 for RGB in 0 .. 1"
 
@@ -160,7 +163,7 @@ def output(facts: TfliteFacts) -> Iterator[Finding]:
                 "it takes no int64, such as class numbers",
                 "export the network up to its softmax",
             )
-        elif facts.hints.producer == "ARG_MAX" or tensor.type == "INT32":
+        elif facts.hints.producer == _ARGMAX or tensor.type == "INT32":
             yield Finding(
                 "output",
                 Client.MEDIAPIPE,
@@ -174,8 +177,10 @@ def output(facts: TfliteFacts) -> Iterator[Finding]:
 def activation(facts: TfliteFacts) -> Iterator[Finding]:
     """Logits that nobody turns into probabilities, or probabilities that are turned once more.
 
-    It applies what the metadata say, and nothing where they are silent (tensors_to_segmentation_calculator.cc).
-    Measured without metadata: logits come out as confidences from -10.7 to 12.1, and the categories change elsewhere.
+    It applies what the metadata say, and nothing where they are silent (image_segmenter_graph). Measured without
+    metadata: logits come out as confidences from -10.7 to 12.1, and the categories change elsewhere. Measured with one
+    logit and SOFTMAX, for which tensors_to_segmentation_calculator has a check that Tasks does not reach: every
+    confidence is 1.
     """
     asked = facts.metadata.activation or Activation.NONE
     producer, names = facts.hints.producer, tuple(tensor.name for tensor in facts.main.outputs[-1:])
@@ -197,11 +202,28 @@ def activation(facts: TfliteFacts) -> Iterator[Finding]:
             f"the output is probabilities ({producer}), and the metadata ask for {asked.name} once more",
             "write metadata with the activation NONE",
         )
+    elif asked is Activation.SOFTMAX and _channels(facts) == 1:
+        yield Finding(
+            "activation",
+            Client.MEDIAPIPE,
+            Effect.WRONG,
+            names,
+            "the metadata ask for a SOFTMAX over one channel, which is 1 everywhere",
+            "write metadata with the activation SIGMOID",
+        )
 
 
 def labels(facts: TfliteFacts) -> Iterator[Finding]:
-    """No list of classes. Documentation: "If there is no label map provided in the model file, empty label list"."""
-    if not facts.metadata.labels and not facts.damage:
+    """No list of classes. Documentation: "If there is no label map provided in the model file, empty label list".
+
+    Measured with a file of labels without any: "Expected non-empty labels file".
+    """
+    if facts.damage or facts.metadata.labels:
+        return
+    if facts.metadata.labels_file:
+        message = f"its metadata name {facts.metadata.labels_file}, which has no labels"
+        yield _refused("labels", (), message, "write TFLite metadata with the name of each class")
+    else:
         yield Finding(
             "labels",
             Client.MEDIAPIPE,
@@ -210,6 +232,34 @@ def labels(facts: TfliteFacts) -> Iterator[Finding]:
             "the file names no classes: its list of labels is empty",
             "write TFLite metadata with a labels file",
         )
+
+
+def label_count(facts: TfliteFacts) -> Iterator[Finding]:
+    """Another number of labels than of masks.
+
+    tensors_to_segmentation_calculator gives a mask for each channel and never looks at the labels; measured with one
+    channel and two or three labels: the right mask, and as many labels as the file has.
+    """
+    given, channels = len(facts.metadata.labels), _channels(facts)
+    if given and channels and given != channels and facts.hints.producer != _ARGMAX:
+        yield Finding(
+            "label-count",
+            Client.MEDIAPIPE,
+            Effect.LIMITED,
+            tuple(tensor.name for tensor in facts.main.outputs[-1:]),
+            f"the file has {plural(given, 'label')}, and its output {plural(channels, 'channel')}: which mask is whose "
+            "the labels do not tell",
+            "write TFLite metadata with a label for each channel, in their order",
+        )
+
+
+def _channels(facts: TfliteFacts) -> int:
+    """How many masks it gives: the output's last size (GetImageLikeTensorShape); 0 where that is not known."""
+    for tensor in facts.main.outputs[-1:]:
+        if len(tensor.shape) in (3, 4):
+            return tensor.shape[-1]
+        return 1 if len(tensor.shape) == 2 else 0
+    return 0
 
 
 def _image(facts: TfliteFacts) -> tuple[Tensor, ...]:

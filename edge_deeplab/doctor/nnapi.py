@@ -6,11 +6,22 @@ the source is tensorflow/lite/delegates/nnapi/nnapi_delegate.cc.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
-from edge_deeplab.doctor.facts import Alignment
+from edge_deeplab.doctor.android import RELEASES, nnapi_deprecated
 from edge_deeplab.doctor.finding import Client, Effect, Finding
+from edge_deeplab.doctor.nnapi_operators import FIRST_LEVEL, Need, need
 from edge_deeplab.doctor.tflite_facts import TfliteFacts
+from edge_deeplab.doctor.words import counted
+from edge_deeplab.runtime.tflite_file import Operator
+
+UNCHECKED = "what a phone's own driver takes of the operators that the delegate offers it"
+
+
+def deprecated(facts: TfliteFacts) -> Iterator[Finding]:
+    """It is for every file."""
+    yield nnapi_deprecated(Client.NNAPI)
 
 
 def free_size(facts: TfliteFacts) -> Iterator[Finding]:
@@ -27,31 +38,41 @@ def free_size(facts: TfliteFacts) -> Iterator[Finding]:
         )
 
 
-def resize_alignment(facts: TfliteFacts) -> Iterator[Finding]:
-    """Source: up to Android 10, neither half_pixel_centers nor align_corners of RESIZE_BILINEAR is taken."""
-    names = tuple(resize.name for resize in facts.resizes if resize.alignment is not Alignment.ASYMMETRIC)
-    if names:
-        yield Finding(
-            "resize-alignment",
-            Client.NNAPI,
-            Effect.SLOWER,
-            names,
-            "up to Android 10, each RESIZE_BILINEAR with half-pixel centres or aligned corners runs on the CPU",
-            "ask for Android 11, or run on the CPU or GPU there: another alignment would move the mask",
-        )
+def unsupported(facts: TfliteFacts) -> Iterator[Finding]:
+    """Operators that the delegate leaves to the CPU, by the Android that it would take them from.
+
+    Documentation: what it does not support "runs on the CPU, which results in split execution".
+    """
+    left: dict[int | None, list[tuple[Operator, Need]]] = defaultdict(list)
+    for operator in facts.computing:
+        needed = need(operator)
+        if needed.level != FIRST_LEVEL:
+            left[needed.level].append((operator, needed))
+    for level in sorted(left, key=lambda each: Need(each).order, reverse=True):
+        yield _left(left[level], level, len(facts.computing))
 
 
-def custom_operators(facts: TfliteFacts) -> Iterator[Finding]:
-    """Documentation: what it does not support "runs on the CPU, which results in split execution"."""
-    names = tuple(sorted({node.operator for node in facts.graph.nodes if node.custom}))
+def float16_weights(facts: TfliteFacts) -> Iterator[Finding]:
+    """float16 weights behind a DEQUANTIZE. Source: "Only allow full model delegation for fp16 model" (DoPrepare).
+
+    That is where the app names an accelerator which does not take all of it.
+    """
+    computing = {operator.outputs[0].index for operator in facts.computing if operator.outputs}
+    names = tuple(
+        operator.inputs[0].name
+        for operator in facts.main.operators
+        if operator.name == "DEQUANTIZE"
+        and operator.inputs[0].type == "FLOAT16"
+        and operator.outputs[0].index not in computing
+    )
     if names:
         yield Finding(
-            "custom-operators",
+            "float16-weights",
             Client.NNAPI,
-            Effect.SLOWER,
+            Effect.NOTE,
             names,
-            f"{', '.join(names)} are no operators of NNAPI: they split the graph and run on the CPU",
-            "export the network without them",
+            "its weights are float16: an accelerator that the app names runs all of it or nothing",
+            "convert to tflite-int8, or to tflite-float32 for an accelerator of floats",
         )
 
 
@@ -68,3 +89,19 @@ def float_operators(facts: TfliteFacts) -> Iterator[Finding]:
             f"{len(floats)} operators compute in float ({kinds}): many accelerators take integers only",
             "convert to tflite-int8 with --io int8",
         )
+
+
+def _left(found: Sequence[tuple[Operator, Need]], level: int | None, count: int) -> Finding:
+    kinds = counted(
+        f"{operator.name} ({needed.reason})" if needed.reason else operator.name for operator, needed in found
+    )
+    names = tuple(operator.outputs[0].name for operator, _ in found if operator.outputs)
+    if level is None:
+        since, cure = "under no Android", "replace these operators in the network"
+    else:
+        since = f"from Android {RELEASES[level]} on only"
+        cure = f"ask for Android {RELEASES[level]} (API level {level}) where the app uses NNAPI"
+    message = f"it takes {len(found)} of {count} operators {since}: {kinds}"
+    return Finding(
+        "operator", Client.NNAPI, Effect.SLOWER, names, message, f"{cure}, or run this file on the CPU or GPU"
+    )

@@ -3,6 +3,7 @@
 What NNAPI and Core ML take is read out of the installed onnxruntime, whose package has the lists of its documentation
 (onnxruntime/tools/mobile_helpers). Of QNN's operators nothing is said: the table on its page
 (docs/execution-providers/QNN-ExecutionProvider.md of onnxruntime, "QNN's page" below) leaves some out that it has.
+The lists' columns of conditions are not read.
 """
 
 from __future__ import annotations
@@ -13,11 +14,23 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from edge_deeplab.doctor.android import nnapi_deprecated
 from edge_deeplab.doctor.finding import Client, Effect, Finding
 from edge_deeplab.doctor.onnx_facts import OnnxFacts
 from edge_deeplab.inspection.graph import Arithmetic
 
 _LISTS = {Client.ORT_NNAPI: "nnapi_supported_ops.md", Client.ORT_COREML: "coreml_supported_mlprogram_ops.md"}
+
+UNCHECKED = {
+    Client.ORT_NNAPI: "on which conditions it takes an operator of its list",
+    Client.ORT_COREML: "on which conditions it takes an operator of its list",
+    Client.ORT_QNN: "which operators it leaves to the CPU: its published table is not complete",
+}
+
+
+def deprecated(facts: OnnxFacts) -> Iterator[Finding]:
+    """It is for every file."""
+    yield nnapi_deprecated(Client.ORT_NNAPI)
 
 
 def unsupported(facts: OnnxFacts) -> Iterator[Finding]:

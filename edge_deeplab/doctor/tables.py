@@ -16,7 +16,7 @@ _NAMED = 3  # names of tensors or operators in a line; JSON has them all
 
 
 def examination_text(examination: Examination) -> Group:
-    """Every finding with its cure, and the clients without any."""
+    """Every finding with its cure, the clients without any, and what was not checked."""
     # Text, not plain strings: a file's own names may have brackets, which rich would read as markup.
     parts: list[Text | Padding] = [Text(f"{examination.file} ({examination.format})", style="bold")]
     for finding in examination.findings:
@@ -25,6 +25,7 @@ def examination_text(examination: Examination) -> Group:
     silent = [client for client in examination.clients if client not in troubled]
     if silent:
         parts.append(Text(f"nothing found for {', '.join(silent)}", style="green"))
+    parts += [Text(f"not checked for {client}: {what}", style="dim") for client, what in examination.unchecked.items()]
     return Group(*parts)
 
 

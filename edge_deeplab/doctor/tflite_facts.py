@@ -8,7 +8,7 @@ from pathlib import Path
 from edge_deeplab.artifact import sidecar_path
 from edge_deeplab.doctor.facts import Alignment, Resize
 from edge_deeplab.errors import ModelFileError
-from edge_deeplab.inspection.graph import Graph
+from edge_deeplab.inspection.graph import Graph, derived_from_constants
 from edge_deeplab.inspection.litert import ask_litert
 from edge_deeplab.inspection.summary import Execution
 from edge_deeplab.inspection.tflite import tflite_graph
@@ -52,6 +52,23 @@ class TfliteFacts:
         """Every RESIZE_BILINEAR of the main graph."""
         operators = [operator for operator in self.main.operators if operator.name == _RESIZE]
         return tuple(Resize(operator.outputs[0].name, _alignment(operator)) for operator in operators)
+
+    @property
+    def computing(self) -> tuple[Operator, ...]:
+        """The operators of the main graph that depend on its input; the others only unpack constants."""
+        fixed = self.fixed
+        return tuple(
+            operator
+            for operator in self.main.operators
+            if not fixed.issuperset(tensor.index for tensor in operator.outputs)
+        )
+
+    @property
+    def fixed(self) -> frozenset[int]:
+        """Places of the main graph's tensors that depend on constants alone."""
+        constants = {tensor.index for tensor in self.main.tensors if tensor.constant}
+        edges = [([t.index for t in op.inputs], [t.index for t in op.outputs]) for op in self.main.operators]
+        return frozenset(derived_from_constants(edges, constants))
 
     @property
     def free_sizes(self) -> tuple[Tensor, ...]:

@@ -58,6 +58,7 @@ class Operator:
     Attributes:
         name: the schema's word ("CONV_2D"), or a custom operator's own name.
         custom: it is none of TFLite's own operators, so that the runtime must be given it.
+        version: of its settings and types of elements, as TFLite counts them for each operator.
         inputs: what it reads.
         outputs: what it computes.
         activation: the schema's word for what is applied to it at the end ("RELU6"); "NONE" if there is nothing.
@@ -67,6 +68,7 @@ class Operator:
 
     name: str
     custom: bool
+    version: int
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     activation: str
@@ -190,6 +192,7 @@ def _operator(operator: Any, tensors: Sequence[Tensor], model: Any) -> Operator:
     return Operator(
         name=operator_name(code),
         custom=builtin_code(code) == schema.BuiltinOperator.CUSTOM,
+        version=int(code.version),
         # A missing vector stands for an empty one: operators without inputs exist (CALL_ONCE).
         inputs=tuple(tensors[index] for index in _vector(operator.inputs) if index >= 0),
         outputs=tuple(tensors[index] for index in _vector(operator.outputs)),

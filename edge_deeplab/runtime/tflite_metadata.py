@@ -72,6 +72,7 @@ class TfliteMetadata:
         mean: of the input's normalization, in bytes, one or one for each channel; empty where there is none.
         deviation: as many; the input is (byte - mean) / deviation.
         labels: the names of the output's classes; empty where there are none.
+        labels_file: the file in the archive that has them; empty where the metadata name none.
         activation: what is still to be applied to the output; None where the file does not say.
     """
 
@@ -84,6 +85,7 @@ class TfliteMetadata:
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
     labels: tuple[str, ...] = ()
+    labels_file: str = ""
     activation: Activation | None = None
 
 
@@ -124,6 +126,7 @@ def _read(metadata: bytes, content: bytes, name: str) -> TfliteMetadata | None:
         source = next(_tables(subgraph, _SUBGRAPH_INPUTS), None)
         target = next(reversed([*_tables(subgraph, _SUBGRAPH_OUTPUTS)]), None)
         mean, deviation = _normalization(source)
+        labels_file = _labels_file(target)
         return TfliteMetadata(
             name=_text(root, _MODEL_NAME),
             description=_text(root, _MODEL_DESCRIPTION),
@@ -133,7 +136,8 @@ def _read(metadata: bytes, content: bytes, name: str) -> TfliteMetadata | None:
             min_parser_version=_text(root, _MODEL_MIN_PARSER_VERSION),
             mean=mean,
             deviation=deviation,
-            labels=_labels(target, content),
+            labels=_labels(labels_file, content),
+            labels_file=labels_file,
             activation=_activation(subgraph),
         )
     except (
@@ -152,15 +156,22 @@ def _normalization(tensor: Table | None) -> tuple[tuple[float, ...], tuple[float
     return (), ()
 
 
-def _labels(tensor: Table | None, content: bytes) -> tuple[str, ...]:
-    for file in _tables(tensor, _TENSOR_FILES):
-        if _field(file, _FILE_NAME) and _byte(file, _FILE_KIND) in (_AXIS_LABELS, _VALUE_LABELS):
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                entry = archive.getinfo(_text(file, _FILE_NAME))
-                if entry.file_size > _LABELS_LIMIT:
-                    raise ValueError(f"{entry.file_size} bytes of labels")
-                return tuple(line.strip() for line in archive.read(entry).decode().splitlines() if line.strip())
-    return ()
+def _labels_file(tensor: Table | None) -> str:
+    """The first file of labels that has a name."""
+    files = (
+        file for file in _tables(tensor, _TENSOR_FILES) if _byte(file, _FILE_KIND) in (_AXIS_LABELS, _VALUE_LABELS)
+    )
+    return next((name for name in (_text(file, _FILE_NAME) for file in files) if name), "")
+
+
+def _labels(name: str, content: bytes) -> tuple[str, ...]:
+    if not name:
+        return ()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entry = archive.getinfo(name)
+        if entry.file_size > _LABELS_LIMIT:
+            raise ValueError(f"{entry.file_size} bytes of labels")
+        return tuple(line.strip() for line in archive.read(entry).decode().splitlines() if line.strip())
 
 
 def _activation(subgraph: Table | None) -> Activation | None:

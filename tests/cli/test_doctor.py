@@ -23,7 +23,8 @@ def test_text_and_status(
     monkeypatch.setenv("COLUMNS", "200")
     assert run(["doctor", str(shipped_model())]) == 0
     printed = capsys.readouterr().out
-    assert "nothing found for litert-cpu, litert-js" in printed
+    assert "nothing found for litert-cpu, qnn, litert-js" in printed
+    assert "not checked for qnn: which settings" in printed
     broken = str(published(without_sigmoid))
     assert run(["doctor", broken]) == 1
     printed = capsys.readouterr().out
@@ -37,6 +38,7 @@ def test_json(published: Callable[..., Path], capsys: pytest.CaptureFixture[str]
     first, second = json.loads(capsys.readouterr().out)
     assert first["file"] == shipped_model().name
     assert {finding["severity"] for finding in first["findings"]} == {"warning", "note"}
+    assert first["unchecked"].keys() == {"nnapi", "qnn"}
     (error,) = [finding for finding in second["findings"] if finding["severity"] == "error"]
     assert (error["check"], error["client"], error["effect"]) == ("activation", "mediapipe", "wrong")
     assert error["where"]

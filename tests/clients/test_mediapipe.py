@@ -138,7 +138,7 @@ def test_what_our_check_refuses_mediapipe_refuses_or_gets_wrong(
 ) -> None:
     rows = benchmarks("clients").variant_rows(shipped_model(), {"head": pictures["head"]}, tmp_path)
     found = {row["variant"]: row for row in rows}
-    assert len(found) == 13
+    assert len(found) == 16
     for row in found.values():
         right = "refused" not in row and row["agreement"] >= 0.999
         right = right and 0 <= row["lowest"] < 0.1 < 0.9 < row["highest"] <= 1  # probabilities, and not all alike

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from converters import tflite_int8
+from converters.tflite_float16 import halve_weights
 from converters.tflite_metadata import add_metadata, described, with_metadata
 from converters.tflite_metadata_check import check_numbers
 from converters.tflite_schema import read_model, write_model
@@ -25,6 +27,7 @@ from edge_deeplab.doctor.finding import Client
 from edge_deeplab.doctor.requirement import errors_for, require_client
 from edge_deeplab.errors import ClientError, ConversionError, ModelFileError
 from edge_deeplab.files import sha256
+from edge_deeplab.quantization.ranges import QuantRanges
 from edge_deeplab.runtime.foreign.session import ForeignSession
 from edge_deeplab.runtime.opening import open_session
 from edge_deeplab.runtime.tflite_metadata import Activation, read_metadata
@@ -135,6 +138,8 @@ def test_without_its_sidecar_the_file_still_says_where_the_person_is(described_f
         ("float32 input, no normalization", "a float input without NormalizationOptions"),
         ("float32 input, per-channel normalization", "differs between channels"),
         ("logits, activation NONE", "logits (of CONV_2D) are shown as confidences"),
+        ("logits, activation SOFTMAX", "a SOFTMAX over one channel, which is 1 everywhere"),
+        ("an empty file of labels", "its metadata name labels.txt, which has no labels"),
         ("probabilities, activation SIGMOID", "the metadata ask for SIGMOID once more"),
         ("probabilities, activation SOFTMAX", "the metadata ask for SOFTMAX once more"),
         ("batch 2", "it takes one picture, and this is 2x256x256x3"),
@@ -153,7 +158,7 @@ def test_what_mediapipe_would_refuse_or_take_wrongly_is_named(
     assert str(path) in str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["uint8 input", "float32 input", "logits, activation SIGMOID"])
+@pytest.mark.parametrize("name", ["uint8 input", "float32 input", "logits, activation SIGMOID", "int8 output"])
 def test_what_mediapipe_takes_right_is_not_refused(variants: Mapping[str, bytes], name: str, tmp_path: Path) -> None:
     path = tmp_path / "right.tflite"
     path.write_bytes(variants[name])
@@ -179,9 +184,82 @@ def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
     assert not sidecar_path(out).exists()
 
 
-def test_an_int8_file_is_refused_before_anything_is_written(variants: Mapping[str, bytes], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"height": 128, "width": 128}, "takes 256x256 pixels and gives 1 classes, and its sidecar says 128x128 and 1"),
+        ({"width": 128}, "its sidecar says 256x128"),
+        ({"network": NetworkSpec(num_classes=2), "classes": ("background", "person")}, "says 256x256 and 2"),
+    ],
+)
+def test_a_sidecar_of_another_network_is_refused(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    path, out = Path(shutil.copy(shipped_model(), tmp_path / "model.tflite")), tmp_path / "out.tflite"
+    artifact = load_artifact(shipped_model())
+    replace(artifact, path=path, spec=replace(artifact.spec, **change)).write_sidecar()
+    with pytest.raises(ModelFileError, match="convert the model again") as refusal:
+        with_metadata(path, out, shipped_card())
+    assert words in str(refusal.value)
+    assert str(path) in str(refusal.value)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["model.tflite", "model.tflite.json"]
+
+
+@pytest.mark.parametrize(
+    ("io", "name", "words"),
+    [
+        (IoType.FLOAT32, "uint8 input", "takes uint8 and gives uint8, and its sidecar says float"),
+        (IoType.UINT8, "float32 input", "takes float32 and gives uint8, and its sidecar says uint8"),
+        (IoType.UINT8, "int8 output", "takes uint8 and gives int8, and its sidecar says uint8"),
+    ],
+)
+def test_a_sidecar_of_other_elements_is_refused(
+    variants: Mapping[str, bytes], io: IoType, name: str, words: str, tmp_path: Path
+) -> None:
+    path, out = tmp_path / "model.tflite", tmp_path / "out.tflite"
+    path.write_bytes(variants[name])
+    replace(load_artifact(shipped_model()), path=path, io=io, sha256=sha256(path)).write_sidecar()
+    with pytest.raises(ModelFileError, match=words):
+        with_metadata(path, out, shipped_card())
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["model.tflite", "model.tflite.json"]
+
+
+def test_a_file_of_several_maps_is_refused(tmp_path: Path) -> None:
+    path, out = tmp_path / "model.tflite", tmp_path / "out.tflite"
+    model = read_model(shipped_model().read_bytes())
+    model.subgraphs[0].outputs = np.repeat(model.subgraphs[0].outputs, 2)
+    path.write_bytes(write_model(model))
+    replace(load_artifact(shipped_model()), path=path, sha256=sha256(path)).write_sidecar()
+    with pytest.raises(ModelFileError, match="has not one picture as input and one map as output"):
+        with_metadata(path, out, shipped_card())
+    assert not out.exists()
+
+
+@pytest.mark.convert
+def test_no_file_is_made_of_one_with_metadata(
+    small_float32_tflite: Path, small_checkpoint: Path, small_ranges: QuantRanges, tmp_path: Path
+) -> None:
+    """They would be untrue of it, and the archive with the labels would be gone."""
+    loaded, plain = load_checkpoint(small_checkpoint), tmp_path / "small.tflite"
+    shutil.copy(small_float32_tflite, plain)
+    Artifact(
+        plain, loaded.spec, Target.parse("tflite-float32"), IoType.FLOAT32, sha256(plain), loaded.sha256
+    ).write_sidecar()
+    out = tmp_path / "int8.tflite"
+    said = with_metadata(plain, tmp_path / "said.tflite", card_of(small_checkpoint, loaded)).read_bytes()
+    with pytest.raises(ModelFileError, match="carries TFLite Model Metadata"):
+        tflite_int8.convert(small_checkpoint, out, small_ranges, said)
+    with pytest.raises(ModelFileError, match="carries TFLite Model Metadata"):
+        halve_weights(said)
+    assert not out.exists()
+    halve_weights(plain.read_bytes())  # TensorFlow's own metadata stand in no way
+
+
+def test_an_int8_file_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     path, out = tmp_path / "int8.tflite", tmp_path / "out.tflite"
-    path.write_bytes(variants["int8 input"])
+    model = read_model(shipped_model().read_bytes())
+    (graph,) = model.subgraphs
+    first, *graph.operators, last = graph.operators  # without the QUANTIZE at either end
+    graph.inputs, graph.outputs = first.outputs, last.inputs
+    path.write_bytes(write_model(model))
     replace(load_artifact(shipped_model()), path=path, io=IoType.INT8, sha256=sha256(path)).write_sidecar()
     with pytest.raises(ClientError, match="--io uint8"):
         with_metadata(path, out, shipped_card())

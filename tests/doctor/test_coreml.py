@@ -65,6 +65,25 @@ def test_a_choice_of_sizes(changed: Callable[[Callable[[Any], None]], Path]) -> 
     assert findings["free-size", Client.NEURAL_ENGINE].where == ("image",)
 
 
+@pytest.mark.parametrize("kind", ["lstm", "resample"])
+def test_an_operator_that_the_neural_engine_does_not_run(
+    changed: Callable[[Callable[[Any], None]], Path], kind: str
+) -> None:
+    names = []
+
+    def renamed(model: Any) -> None:
+        (block,) = model.mlProgram.functions["main"].block_specializations.values()
+        operation = next(each for each in block.operations if each.type == "upsample_bilinear")
+        operation.type = kind
+        names.append(operation.outputs[0].name)
+
+    examination = examine(changed(renamed))
+    (finding,) = [f for f in examination.findings if f.check == "operator"]
+    assert (finding.client, finding.effect, finding.where) == (Client.NEURAL_ENGINE, Effect.SLOWER, tuple(names))
+    assert f"does not run 1 {kind}" in finding.message
+    assert "Apple has no list" in examination.unchecked[Client.NEURAL_ENGINE]
+
+
 def test_an_array_is_no_picture(changed: Callable[[Callable[[Any], None]], Path]) -> None:
     def array(model: Any) -> None:
         kind = model.description.input[0].type.multiArrayType

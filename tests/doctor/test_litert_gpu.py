@@ -58,6 +58,11 @@ def computed_axes(sketch: Any, source: int) -> Any:
     return sketch.append("MEAN", [source, axes], options=options("Reducer", keepDims=True))
 
 
+def long_axes(sketch: Any, source: int) -> Any:
+    axes = sketch.constant(np.array([1], np.int64))
+    return sketch.append("MEAN", [source, axes], options=options("Reducer", keepDims=True))
+
+
 def chosen(type_: str) -> Append:
     def edit(sketch: Any, source: int) -> Any:
         values = source if type_ == "FLOAT32" else cast(type_)(sketch, source)
@@ -86,6 +91,7 @@ LEFT: Mapping[str, tuple[Append, str, str]] = {
     "padding": (append("PAD", options("Pad"), np.zeros((5, 2))), "PAD", "of 5 axes"),
     "mirror": (append("MIRROR_PAD", options("MirrorPad", mode=1), np.zeros((4, 2))), "MIRROR_PAD", "symmetric"),
     "axes": (computed_axes, "MEAN", "with 2 computed inputs"),
+    "axes of int64": (long_axes, "MEAN", "with axes of INT64"),
     "choice": (chosen("INT32"), "SELECT_V2", "between integers"),
     "resize": (
         bilinear(corners=True, centers=True),

@@ -34,6 +34,8 @@ def test_the_exported_network_fails_nobody(examined: Examined) -> None:
     assert {(f.check, f.client) for f in examination.findings if f.effect is not Effect.NOTE} == {
         ("float-file", Client.ORT_QNN)
     }
+    assert ("deprecated", Client.ORT_NNAPI) in {(f.check, f.client) for f in examination.findings}
+    assert set(examination.unchecked) == PHONES
 
 
 def test_a_free_size_is_said_to_each_client(examined: Examined) -> None:
@@ -78,6 +80,22 @@ def test_another_alignment_is_noted(examined: Examined) -> None:
     (finding,) = [f for f in examined(asymmetric).findings if f.check == "resize-alignment"]
     assert "asymmetric" in finding.message
     assert finding.where
+
+
+def test_an_old_upsample_is_asymmetric(examined: Examined) -> None:
+    """Before opset 10, Upsample had no choice of where the pixels are."""
+
+    def old(model: Any) -> None:
+        for node in model.graph.node:
+            if node.op_type == "Resize":
+                node.op_type = "Upsample"
+                kept = [attribute for attribute in node.attribute if attribute.name == "mode"]
+                del node.attribute[:]
+                node.attribute.extend(kept)
+
+    (finding,) = [f for f in examined(old).findings if f.check == "resize-alignment"]
+    assert "asymmetric" in finding.message
+    assert len(finding.where) == 3
 
 
 def test_an_operator_outside_of_the_lists_and_one_that_nobody_has(examined: Examined) -> None:

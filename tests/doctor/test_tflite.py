@@ -97,6 +97,7 @@ FAULTS: Mapping[str, tuple[Callable[[Any], None], set[Key]]] = {
             ("output", MEDIAPIPE, WRONG),
             ("argmax-inside", ANY, LIMITED),
             ("float-islands", Client.LITERT_CPU, SLOWER),
+            ("float-operators", Client.QNN, LIMITED),
         },
     ),
     "argmax to int64": (
@@ -106,6 +107,7 @@ FAULTS: Mapping[str, tuple[Callable[[Any], None], set[Key]]] = {
             ("end-type", LITERT_JS, REFUSED),
             ("argmax-inside", ANY, LIMITED),
             ("float-islands", Client.LITERT_CPU, SLOWER),
+            ("float-operators", Client.QNN, LIMITED),
         },
     ),
     "two outputs": (second_output, {("one-output", MEDIAPIPE, WRONG), ("end-type", LITERT_JS, REFUSED)}),
@@ -144,7 +146,8 @@ def test_the_shipped_file_fails_nobody() -> None:
     examination = examine(shipped_model())
     assert (examination.format, examination.failed) == ("TFLite", False)
     assert {(finding.check, finding.client, finding.effect) for finding in examination.findings} == {
-        ("resize-alignment", Client.NNAPI, SLOWER),
+        ("operator", Client.NNAPI, SLOWER),
+        ("deprecated", Client.NNAPI, Effect.NOTE),
         ("labels", MEDIAPIPE, Effect.NOTE),
         ("integers", Client.LITERT_GPU, Effect.NOTE),
     }
@@ -180,6 +183,50 @@ def test_metadata_cure_what_lacks_them(published: Published) -> None:
     assert keys(findings(published(float_input, labels=("person",), normalization=(0.0, 255.0)))) == set()
     notes = {finding.check for finding in findings(published(labels=("person",)))}
     assert "labels" not in notes
+
+
+def test_labels_that_are_not_one_for_each_channel(published: Published) -> None:
+    key = ("label-count", MEDIAPIPE, LIMITED)
+    for labels, message in (
+        (("background", "person"), "the file has 2 labels, and its output 1 channel"),
+        (("a", "b", "c"), "the file has 3 labels"),
+    ):
+        path = published(labels=labels)
+        (finding,) = [f for f in findings(path) if f.check == "label-count"]
+        assert (finding.check, finding.client, finding.effect) == key
+        assert finding.message.startswith(message)
+        assert finding.where == (inspect_tflite(path).outputs[0].name,)
+    assert key not in keys(findings(published(labels=("person",))))
+    assert key not in keys(findings(published(class_numbers("INT32"), labels=("a", "b"))))  # no channels to count
+
+
+def test_a_file_of_labels_without_any_is_refused(published: Published) -> None:
+    (finding,) = [f for f in findings(published(labels=("",))) if f.check == "labels"]
+    assert (finding.client, finding.effect) == (MEDIAPIPE, REFUSED)
+    assert "labels.txt" in finding.message
+
+
+def test_what_qualcomms_list_lacks(published: Published) -> None:
+    def expanded(sketch: Any) -> None:
+        source, axis = sketch.cut_the_sigmoid(), sketch.constant(np.array([4], np.int32))
+        sketch.append("EXPAND_DIMS", [source, axis], shape=(1, 256, 256, 1, 1))
+
+    def of_qnn(path: Path) -> list[Finding]:
+        return [f for f in findings(path) if f.client is Client.QNN and f.check == "operator"]
+
+    path = published(expanded)
+    (finding,) = of_qnn(path)
+    assert finding.effect is SLOWER
+    assert finding.where == (inspect_tflite(path).outputs[0].name,)
+    assert finding.message.endswith("operators: 1 EXPAND_DIMS")
+    assert of_qnn(published(logits)) == []
+
+
+def test_what_is_not_checked_is_said(published: Published) -> None:
+    examination = examine(shipped_model())
+    assert set(examination.unchecked) == {Client.NNAPI, Client.QNN}
+    assert set(examination.of([Client.QNN]).unchecked) == {Client.QNN}
+    assert "Qualcomm's library" in examination.to_dict()["unchecked"]["qnn"]
 
 
 def test_normalization_that_differs_between_channels_or_counts_two(published: Published) -> None:
@@ -249,7 +296,8 @@ def test_flex_and_custom_operators_are_refused_with_their_cure(published: Publis
         assert set(execution) == {Client.LITERT_CPU, MEDIAPIPE}
         assert execution[Client.LITERT_CPU].where == (name,)
         assert cure in execution[Client.LITERT_CPU].cure
-        assert any(f.client is Client.NNAPI and f.where == (name,) for f in found)
+        for client in (Client.NNAPI, Client.QNN):
+            assert any(f.client is client and f"1 {name}" in f.message and f.effect is SLOWER for f in found)
         assert any(f.client is Client.LITERT_GPU and f.effect is SLOWER for f in found)
 
 
@@ -264,3 +312,5 @@ def test_the_float_files(small_flatbuffers: Mapping[Precision, bytes], tmp_path:
     assert not any(f.check == "partitions" for f in examination.findings)
     if precision is not Precision.DYNAMIC:
         assert not any(f.client is Client.LITERT_GPU for f in examination.findings)
+    (finding,) = [f for f in examination.findings if f.client is Client.QNN]
+    assert (finding.check, finding.effect) == ("float-operators", LIMITED)

@@ -111,6 +111,7 @@ def test_metadata_that_mediapipe_itself_wrote() -> None:
         mean=(0.0,),
         deviation=(255.0,),
         labels=("selfie",),
+        labels_file="labels.txt",
         activation=Activation.NONE,
     )
     require_client(path, Client.MEDIAPIPE)
