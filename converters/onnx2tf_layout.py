@@ -3,7 +3,8 @@
 onnx2tf carries maps as NHWC. Its ``Add`` (1.29) compares the sum's shape with the ONNX graph's, takes the difference
 between NHWC and NCHW for a broadcast that went wrong, and transposes both terms to NCHW. A convolution behind it
 transposes back, and TensorFlow cancels the pair; but a depthwise convolution is recognized by the number of its input's
-last axis, becomes a grouped one there, whose weights cannot be saved. So each such sum is transposed back at once.
+last axis, becomes a grouped one there, whose weights cannot be saved. So a sum that a depthwise convolution reads is
+transposed back at once.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def layout_replacements(model: onnx.ModelProto) -> dict[str, Any]:
         for value in onnx.shape_inference.infer_shapes(model).graph.value_info
     }
     constants = {constant.name for constant in model.graph.initializer}
+    reaching = _reaching_depthwise(model)
     return {
         "format_version": 1,
         "operations": [
@@ -36,9 +38,26 @@ def layout_replacements(model: onnx.ModelProto) -> dict[str, Any]:
                 "post_process_transpose_perm": _TO_NHWC,
             }
             for node in model.graph.node
-            if node.op_type == "Add" and constants.isdisjoint(node.input) and _differs(shapes.get(node.output[0], []))
+            if node.op_type == "Add"
+            and constants.isdisjoint(node.input)
+            and node.output[0] in reaching
+            and _differs(shapes.get(node.output[0], []))
         ],
     }
+
+
+def _reaching_depthwise(model: onnx.ModelProto) -> set[str]:
+    """The tensors that a grouped convolution reads, itself or through operators that keep the layout: all but
+    convolutions without groups.
+    """
+    reaching: set[str] = set()
+    for node in reversed(model.graph.node):  # they are in order of execution
+        if node.op_type == "Conv":
+            if any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute):
+                reaching.add(node.input[0])
+        elif not reaching.isdisjoint(node.output):
+            reaching.update(node.input)
+    return reaching
 
 
 def _differs(shape: list[int]) -> bool:
