@@ -47,7 +47,7 @@ from edge_deeplab.evaluation.latency.report import distinct_names
 from edge_deeplab.evaluation.metrics import BOUNDARY_TOLERANCE, THRESHOLD
 from edge_deeplab.files import make_folder
 from edge_deeplab.image import write_image
-from edge_deeplab.weights import shipped_model
+from edge_deeplab.weights import shipped_model, shipped_names
 
 HERE = Path(__file__).parent
 PEERS = HERE / "peers.toml"
@@ -60,11 +60,11 @@ def ours(paths: Sequence[Path]) -> list[Contestant]:
     if paths:
         return [Contestant(name, path) for name, path in zip(distinct_names(paths), paths, strict=True)]
     found = []
-    for path in sorted(shipped_model().parent.glob("*.tflite")):
-        found.append(Contestant(f"{path.stem} int8", path))
-        parent = HERE / f"{path.stem}_float.safetensors"
+    for name in shipped_names():
+        found.append(Contestant(f"{name} int8", shipped_model(name)))
+        parent = HERE / f"{name}_float.safetensors"
         if parent.is_file():
-            found.append(Contestant(f"{path.stem} float", parent))
+            found.append(Contestant(f"{name} float", parent))
     return found
 
 
