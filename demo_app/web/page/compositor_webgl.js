@@ -10,6 +10,13 @@ const LIFT = 4096;
 
 const VIEWS = { portrait: 0, compare: 1, mask: 2 };
 
+/** The renderer is a program. A headless Chromium gives its SwiftShader without the caveat that would say so. */
+function drawsInSoftware(gl) {
+  const information = gl.getExtension("WEBGL_debug_renderer_info");
+  const renderer = gl.getParameter(information?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER);
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(renderer);
+}
+
 /** Draws portraits on its canvas; textures are made anew only where a size changes. */
 export class WebGlCompositor {
   name = "WebGL2";
@@ -42,7 +49,7 @@ export class WebGlCompositor {
       throw new WebGlError("WebGL2 draws to no half floats here");
     }
     this.#gl = gl;
-    this.#hasGpu = gl.getContextAttributes()?.failIfMajorPerformanceCaveat ?? false;
+    this.#hasGpu = (gl.getContextAttributes()?.failIfMajorPerformanceCaveat ?? false) && !drawsInSoftware(gl);
     this.#weigh = program(gl, WEIGH);
     this.#spread = program(gl, SPREAD);
     this.#compose = program(gl, COMPOSE);
