@@ -25,11 +25,10 @@ from edge_deeplab.quantization.ranges import QuantRanges
 from edge_deeplab.runtime.coreml.program import Operation
 from edge_deeplab.runtime.coreml.protobuf import messages
 from edge_deeplab.runtime.coreml.tensor_types import unpack
-from edge_deeplab.spec import ModelSpec
+from edge_deeplab.spec import ModelSpec, NetworkSpec, Padding
 
 _PIXEL = np.float32(1 / 255)
-# A border of zeros in front of a convolution, and the smaller images of DeepLab V2, leave the pixels' units alone.
-_READERS_OF_PIXELS = frozenset({"conv", "pad", "quantize", "resize", "resize_bilinear", "upsample_bilinear"})
+_RESIZES = frozenset({"resize", "resize_bilinear", "upsample_bilinear"})
 # What float16 may change: half a unit in the last of eleven bits, and the least number below its normal ones.
 _HALF, _LEAST = 2.0**-11, 2.0**-24
 
@@ -54,7 +53,7 @@ def check_package(
     graph = read_graph(package)
     _check_version(graph, recipe)
     _check_ends(graph, spec, recipe)
-    pixels = _check_pixels(graph)
+    pixels = _check_pixels(graph, spec.network)
     convolutions = [operation for operation in graph.operations if operation.type == "conv"]
     if len(convolutions) != len(network.convolutions):
         raise ConversionError(
@@ -126,8 +125,11 @@ def _image(feature: Any) -> tuple[int, int, int] | None:
     return image.height, image.width, image.colorSpace
 
 
-def _check_pixels(graph: Graph) -> str:
-    """Pixels are multiplied by 1/255 in float32, and nothing is added. Give the tensor that the network reads."""
+def _check_pixels(graph: Graph, network: NetworkSpec) -> str:
+    """Pixels are multiplied by 1/255 in float32, and nothing is added. Give the tensor that the network reads.
+
+    A border of zeros and smaller images leave their units alone, in networks that have such.
+    """
     scaling, factor = graph.readers(INPUT), None
     if len(scaling) == 1 and scaling[0].type == "mul" and graph.argument(scaling[0], "x") == INPUT:
         factor = graph.constant(scaling[0], "y")
@@ -137,7 +139,12 @@ def _check_pixels(graph: Graph) -> str:
     readers = graph.readers(tensor)
     if [reader.type for reader in readers] == ["cast"]:
         tensor = readers[0].outputs[0][0]
-    if {reader.type for reader in graph.readers(tensor)} - _READERS_OF_PIXELS:
+    allowed = {"conv", "quantize"}
+    if network.padding is Padding.SAME:
+        allowed.add("pad")
+    if network.input_scales != (1.0,):
+        allowed |= _RESIZES
+    if {reader.type for reader in graph.readers(tensor)} - allowed:
         raise ConversionError("the package does more to its pixels than to multiply them by 1/255: convert again")
     return tensor
 

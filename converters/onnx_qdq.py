@@ -54,7 +54,7 @@ def convert(checkpoint: Path, out: Path, ranges: QuantRanges, *, exported: bytes
         temporary.write_bytes(quantize_model(exported, graph, ranges, matched))
         written = temporary.read_bytes()
         check_numbers(written, graph, ranges, matched)
-        check_kernel_types(written)
+        check_kernel_types(written, graph)
         check_execution(written, graph, ranges, matched, pixels)
         with OnnxSession(temporary, classes=loaded.spec.classes) as session:
             check_against_checkpoint(session, checkpoint, TARGET)

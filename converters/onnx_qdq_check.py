@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
-_ANY_TYPE = frozenset({"Clip", "Pad", "Relu", "Transpose"})  # no arithmetic: the same on floats as on integers
+_ANY_TYPE = frozenset({"Clip", "Transpose"})  # no arithmetic: the same on floats as on integers
 
 
 def check_numbers(data: bytes, graph: QuantizationGraph, ranges: QuantRanges, matched: Match) -> None:
@@ -68,8 +68,14 @@ def _check_pair(file: _File, integers: str, point: str, affine: Affine) -> None:
             )
 
 
-def check_kernel_types(data: bytes) -> None:
-    """onnxruntime merges the pairs into integer kernels, all but those that must stay in float.
+def check_kernel_types(data: bytes, network: QuantizationGraph) -> None:
+    """onnxruntime merges the pairs into integer kernels, all but those that must stay in float, and but for the
+    network's own borders of zeros and rectifiers that are fused into nothing: it has no integer kernel for these, and
+    they give the same on floats as on integers.
+
+    Args:
+        data: the file.
+        network: the float network.
 
     Raises:
         ConversionError: something else runs in float, or one that must stay there in integers. An integer resize is off
@@ -86,6 +92,7 @@ def check_kernel_types(data: bytes) -> None:
             in_integers[node.op_type] += 1
         if node.op_type == _DEQUANTIZE or (reads_floats and node.op_type != _QUANTIZE):
             floats.update(node.output)
+    in_float -= Counter({"Pad": len(network.borders()), "Relu": len(network.lone_rectifiers())})
     for found, where in ((in_float, "in float"), (in_integers, "in integers, with a wrong rounding")):
         if found:
             words = ", ".join(f"{count} {name}" for name, count in sorted(found.items()))

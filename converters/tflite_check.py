@@ -84,15 +84,17 @@ def check_integer(graph: TfliteGraph, io: IoType) -> None:
         raise ConversionError(f"QUANTIZE or DEQUANTIZE stand at the places {borders}, and only {wanted} is wanted")
 
 
-def check_delegation(int8_data: bytes) -> None:
+def check_delegation(int8_data: bytes, graph: QuantizationGraph) -> None:
     """XNNPACK executes everything, in one partition but for the operators that it has for floats only.
 
     Args:
         int8_data: the file with int8 input and output. The conversions at the two ends of a uint8 file are LiteRT's
             own, outside of the partition.
+        graph: the float network.
 
     Raises:
-        ConversionError: several partitions without such an operator between them, or other operators outside.
+        ConversionError: more partitions, or other operators outside, than the network's own rectifiers and softmax
+            account for.
     """
     try:
         with without_info_lines():
@@ -102,7 +104,8 @@ def check_delegation(int8_data: bytes) -> None:
         raise ConversionError(f"LiteRT refuses the int8 file that was written: {error}") from error
     share = delegation(interpreter)
     alone = (_RECTIFIER,) * share.left.count(_RECTIFIER)
-    if share.partitions > 1 + len(alone) or share.left not in (alone, (*alone, _SOFTMAX)):
+    expected = len(alone) <= len(graph.lone_rectifiers()) and share.left in (alone, (*alone, _SOFTMAX))
+    if not expected or share.partitions > 1 + len(alone):
         raise ConversionError(
             f"XNNPACK splits the int8 file into {share.partitions} partitions, and leaves out: "
             f"{', '.join(share.left) or 'nothing'}"

@@ -95,7 +95,7 @@ def convert(
     check_integer(inspect_flatbuffer(data, out.name), io)
     # The integers inside do not depend on the ends: they are watched at work in the form that has none.
     bare = quantize_model(float32_tflite, graph, ranges, matched, IoType.INT8)
-    check_delegation(bare)
+    check_delegation(bare, graph)
     check_execution(bare, graph, ranges, matched, pixels)
     check_variant(data, bare, io, pixels)
     write_bytes(out, data)

@@ -161,11 +161,23 @@ class QuantizationGraph:
 
     def rectifier(self, convolution: Convolution) -> nn.Module:
         """The rectifier that is fused into a convolution; ``nn.Identity`` where there is none."""
-        (node,) = (point.node for point in self.points if point.name == convolution.output)
-        if node == convolution.node:
-            return nn.Identity()
-        (path,) = (str(traced.target) for traced in self.module.graph.nodes if traced.name == node)
-        return self.module.get_submodule(path)
+        (point,) = (point for point in self.points if point.name == convolution.output)
+        layer = self._layer(point)
+        return layer if layer is not None and point.node != convolution.node else nn.Identity()
+
+    def lone_rectifiers(self) -> tuple[str, ...]:
+        """The points of rectifiers that are fused into nothing: others read what is before them (as in Xception)."""
+        return tuple(
+            point.name for point in self.points if point.copied and isinstance(self._layer(point), nn.ReLU | nn.ReLU6)
+        )
+
+    def borders(self) -> tuple[str, ...]:
+        """The points that are others with a border of zeros around them (TensorFlow's "SAME" padding)."""
+        return tuple(point.name for point in self.points if isinstance(self._layer(point), nn.ZeroPad2d | SamePadding))
+
+    def _layer(self, point: ActivationPoint) -> nn.Module | None:
+        (node,) = (node for node in self.module.graph.nodes if node.name == point.node)
+        return self.module.get_submodule(str(node.target)) if node.op == "call_module" else None
 
     def require_integers(self) -> None:
         """Check that every operator has an int8 form.

@@ -251,6 +251,15 @@ def scale(written: Written, factor: float) -> None:
     )
 
 
+def smaller(written: Written) -> None:
+    """The first convolution as a resize, which only a network of several scales may begin with."""
+    written.of("conv")[0].type = "resize"
+
+
+def bordered(written: Written) -> None:
+    written.of("conv")[0].type = "pad"
+
+
 def blue_first(written: Written) -> None:
     written.model.description.input[0].type.imageType.colorSpace = 30
 
@@ -310,6 +319,8 @@ def older(written: Written) -> None:
     [
         (FLOAT32, lambda written: scale(written, 255 / 256), "multiplies its pixels by"),
         (FLOAT16, lambda written: scale(written, 1 + 2**-20), "multiplies its pixels by"),
+        (FLOAT32, smaller, "does more to its pixels"),
+        (FLOAT32, bordered, "does more to its pixels"),
         (FLOAT32, blue_first, "instead of one RGB image"),
         (FLOAT32, other_size, "instead of one RGB image"),
         (FLOAT32, older, "specification version 5"),

@@ -12,7 +12,7 @@ import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from PIL import Image
 
 from calibration.collect import collect_ranges
@@ -56,7 +56,7 @@ class Bench:
         complaints = []
         for look in (
             lambda: check_numbers(data, self.graph, self.ranges, self.matched),
-            lambda: check_kernel_types(data),
+            lambda: check_kernel_types(data, self.graph),
             lambda: check_execution(data, self.graph, self.ranges, self.matched, self.pixels),
         ):
             try:
@@ -369,6 +369,20 @@ def wrong_operator(model: ModelProto) -> None:
     next(node for node in model.graph.node if node.op_type == "Sigmoid").op_type = "Tanh"
 
 
+def rectifier_of_its_own(model: ModelProto) -> None:
+    """Between two pairs, as networks have it whose rectifiers stand alone; this one has none."""
+    name, nodes = "backbone.blocks.4.project", model.graph.node
+    place, pair = next(
+        (i, n) for i, n in enumerate(nodes) if n.op_type == "DequantizeLinear" and f"{name}.scale" in n.input
+    )
+    tensor, parameters = pair.output[0], pair.input[1:]
+    for node in nodes:
+        node.input[:] = ["rectified" if read == tensor else read for read in node.input]
+    nodes.insert(place + 1, helper.make_node("Relu", [tensor], ["relu"]))
+    nodes.insert(place + 2, helper.make_node("QuantizeLinear", ["relu", *parameters], ["relu_quantized"]))
+    nodes.insert(place + 3, helper.make_node("DequantizeLinear", ["relu_quantized", *parameters], ["rectified"]))
+
+
 def integer_resize(model: ModelProto) -> None:
     """As if onnxruntime saw that the Clip in front of each resize changes nothing."""
     nodes = list(model.graph.node)
@@ -391,6 +405,10 @@ def integer_resize(model: ModelProto) -> None:
         (shifted_bias, (f"biases of {LAYER} in the QDQ file", f"{LAYER} computes something else")),
         (swapped_channel_scales, (f"weights of {LAYER} in the QDQ file", f"{LAYER} computes something else")),
         (wrong_operator, ("runs operators of the QDQ file in float: 1 Tanh", "probability computes something else")),
+        (
+            rectifier_of_its_own,
+            ("runs operators of the QDQ file in float: 1 Relu", "computes something else"),
+        ),
         (integer_resize, ("in integers, with a wrong rounding: 3 Resize",)),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
