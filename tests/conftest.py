@@ -107,6 +107,18 @@ def made_persons(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def made_classes(made_persons: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The made persons with masks of three classes: background, body, and what is in the upper half, head."""
+    folder = shutil.copytree(made_persons, tmp_path_factory.mktemp("made_classes") / "made")
+    for path in (folder / "masks").iterdir():
+        with Image.open(path) as image:
+            mask = np.asarray(image) // 255
+        upper = np.arange(len(mask))[:, None] < len(mask) // 2
+        Image.fromarray(mask * np.where(upper, 2, 1).astype(np.uint8)).save(path)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tested_persons(made_persons: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The made persons with a split test: 32 in train, 4 in val, 4 in test."""
     folder = shutil.copytree(made_persons, tmp_path_factory.mktemp("tested_persons") / "made")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.models.family import DEEPLAB_V1, DEEPLAB_V2, DEEPLAB_V3, DEEPLAB_V3_PLUS, with_backbone
@@ -23,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Refuses = Callable[..., str]
 
-_CLASSES = ("background", "body", "head")
+_CLASSES = ("background", "body", "head")  # of made_classes
 # One step at no rate worth mentioning: what is written is where it started.
 _ONE_STEP = (
     "--epochs",
@@ -40,18 +38,6 @@ _ONE_STEP = (
     "cpu",
 )
 _SMALL = ("--width", 0.35, "--head-channels", 16, "--input-size", 64)
-
-
-@pytest.fixture(scope="module")
-def made_classes(made_persons: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The made persons with indices of three classes in their masks: the upper half of each is its head."""
-    folder = shutil.copytree(made_persons, tmp_path_factory.mktemp("made_classes") / "made")
-    for path in (folder / "masks").iterdir():
-        with Image.open(path) as image:
-            mask = np.asarray(image) // 255
-        rows = np.arange(len(mask))[:, None]
-        Image.fromarray(mask * np.where(rows < len(mask) // 2, 2, 1).astype(np.uint8)).save(path)
-    return folder
 
 
 def test_a_checkpoint_of_other_classes_is_the_start(
