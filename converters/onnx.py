@@ -18,6 +18,7 @@ from edge_deeplab.files import atomic_path, sha256
 from edge_deeplab.models.deeplab import DeepLab, Deployed
 from edge_deeplab.models.loading import load_network
 from edge_deeplab.quantization.fold import fold_batchnorm
+from edge_deeplab.runtime.onnx_classes import KEY, classes_text
 from edge_deeplab.runtime.onnx_session import OnnxSession
 from edge_deeplab.runtime.versions import versions
 from edge_deeplab.spec import Format, IoType, ModelSpec, Precision, Target
@@ -75,7 +76,8 @@ def export(network: DeepLab, spec: ModelSpec) -> bytes:
 
     Returns:
         An ONNX model, opset 18, with input "image" (1, 3, height, width) and output "probability"
-        (1, classes, height, width). The same network gives the same bytes, wherever its code lies.
+        (1, classes, height, width), and the classes' names in its metadata. The same network gives the same bytes,
+        wherever its code lies.
 
     Raises:
         ConversionError: the exporter failed, or its graph is not valid.
@@ -104,6 +106,7 @@ def export(network: DeepLab, spec: ModelSpec) -> bytes:
             assert program is not None
             model = program.model_proto
             _strip(model)
+            model.metadata_props.add(key=KEY, value=classes_text(spec.classes))
             onnx.checker.check_model(model, full_check=True)
         except Exception as error:  # torch's exporter has its own tree, onnx's checker another
             reason = " ".join(str(error).split())[:300]

@@ -7,6 +7,7 @@ carries a :class:`ModelSpec`, so that no later stage needs to be told again.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +16,9 @@ from typing import Any
 from edge_deeplab.errors import SpecError
 
 PERSON = "person"
+
+_LEAST_SIDE = 32  # of a network's input: one position at the largest output stride
+_LEAST = f"{_LEAST_SIDE}x{_LEAST_SIDE}"
 
 
 class Backbone(StrEnum):
@@ -250,14 +254,14 @@ class NetworkSpec:
     def __post_init__(self) -> None:
         if self.output_stride not in (8, 16, 32):
             raise SpecError(f"output stride {self.output_stride} does not exist: choose 8, 16 or 32")
-        if self.width_multiplier <= 0:
-            raise SpecError(f"width multiplier {self.width_multiplier} is not positive: try 1.0 or 0.5")
+        if not 0 < self.width_multiplier < math.inf:
+            raise SpecError(f"width multiplier {self.width_multiplier} is not positive and finite: try 1.0 or 0.5")
         for name in ("channel_divisor", "aspp_channels", "decoder_channels", "skip_channels", "num_classes"):
             if getattr(self, name) < 1:
                 raise SpecError(f"{name} is {getattr(self, name)}: it must be at least 1")
         if any(rate < 1 for rate in self.atrous_rates):
             raise SpecError(f"atrous rates {self.atrous_rates} must be at least 1")
-        if not self.input_scales or any(scale <= 0 for scale in self.input_scales):
+        if not self.input_scales or not all(0 < scale < math.inf for scale in self.input_scales):
             raise SpecError(f"input scales {self.input_scales} must be positive, and at least one: try 0.5, 0.75 and 1")
         self._check_backbone()
         self._check_head()
@@ -336,8 +340,14 @@ class ModelSpec:
             raise SpecError(
                 f"{len(self.classes)} class names for {self.network.num_classes} output channels: give one name each"
             )
-        if min(self.height, self.width) < 32:
-            raise SpecError(f"input size {self.height}x{self.width} is too small: use at least 32x32")
+        if min(self.height, self.width) < _LEAST_SIDE:
+            raise SpecError(f"input size {self.height}x{self.width} is too small: use at least {_LEAST}")
+        smallest = min(self.network.input_scales)
+        if min(self.height, self.width) * smallest < _LEAST_SIDE:
+            raise SpecError(
+                f"input scale {smallest} makes less than {_LEAST} of {self.height}x{self.width}: "
+                "use a larger one, or a larger input"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, the inverse of :meth:`from_dict`."""

@@ -30,6 +30,8 @@ from edge_deeplab.spec import ModelSpec, Precision
 from edge_deeplab.weights import shipped_model
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from edge_deeplab.models.deeplab import DeepLab
 
 Normalization = tuple[float, float] | tuple[tuple[float, ...], tuple[float, ...]]
@@ -107,6 +109,18 @@ def made_persons(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def made_classes(made_persons: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The made persons with masks of three classes: background, body, and what is in the upper half, head."""
+    folder = shutil.copytree(made_persons, tmp_path_factory.mktemp("made_classes") / "made")
+    for path in (folder / "masks").iterdir():
+        with Image.open(path) as image:
+            mask = np.asarray(image) // 255
+        upper = np.arange(len(mask))[:, None] < len(mask) // 2
+        Image.fromarray(mask * np.where(upper, 2, 1).astype(np.uint8)).save(path)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tested_persons(made_persons: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The made persons with a split test: 32 in train, 4 in val, 4 in test."""
     folder = shutil.copytree(made_persons, tmp_path_factory.mktemp("tested_persons") / "made")
@@ -143,6 +157,32 @@ def recipe_run(
     words = ["train", tested_persons, "--recipe", small_recipe, "--out", out, "--accelerator", "cpu"]
     assert run([str(word) for word in words]) == 0
     return out
+
+
+@pytest.fixture(scope="session")
+def torchvision_deeplab() -> Callable[[str], nn.Module]:
+    """torchvision's function name to its DeepLabV3 for three classes, in eval mode, with random weights; its BatchNorms
+    have seen random pictures. ResNets with their auxiliary classifier.
+    """
+    import torch
+    from torchvision.models import segmentation
+
+    def build(name: str) -> nn.Module:
+        torch.manual_seed(0)
+        network: nn.Module = getattr(segmentation, name)(
+            weights=None, weights_backbone=None, num_classes=3, aux_loss="resnet" in name
+        )
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.weight.data.uniform_(0.5, 1.0)
+                module.bias.data.uniform_(-0.2, 0.2)
+                module.momentum = None  # the mean of what it sees
+        # With statistics that nobody has seen the scores hardly depend on the picture.
+        with torch.no_grad():
+            network.train()(torch.randn(4, 3, 97, 80))
+        return network.eval()
+
+    return build
 
 
 @pytest.fixture

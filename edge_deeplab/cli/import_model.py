@@ -38,7 +38,7 @@ class _Imported(NamedTuple):
     "--parity/--no-parity",
     default=True,
     show_default=True,
-    help="Compare with what TensorFlow or LiteRT makes of FILE, on a photo.",
+    help="Compare with what TensorFlow, LiteRT or torchvision makes of FILE, on a photo.",
 )
 @click.option(
     "--init-range",
@@ -54,33 +54,43 @@ def command(
     parity: bool,
     init_range: tuple[float, float] | None,
 ) -> None:
-    """Make a checkpoint of FILE, a DeepLab that Google's code has exported.
+    """Make a checkpoint of FILE, a DeepLab of Google's code or of torchvision.
 
     FILE is a frozen graph of research/deeplab (.pb), a tarball with a frozen_inference_graph.pb in it (.tar.gz, .tgz,
-    .tar), or a .tflite file, quantized or not: DeepLabV3 with MobileNetV2 of any width, without atrous branches.
+    .tar), or a .tflite file, quantized or not: DeepLabV3 with MobileNetV2 of any width, without atrous branches. Or
+    the state dict (.pth, .pt, .safetensors) of torchvision's deeplabv3_resnet50, deeplabv3_resnet101 or
+    deeplabv3_mobilenet_v3_large, with any number of classes.
 
     A frozen graph is read without TensorFlow. TensorFlow then runs it on a photo, and each layer must give what ours
     does, or nothing is written. The weights of a quantized file are as exact as its integers: a start for training.
     """
-    from edge_deeplab.errors import SpecError
+    from edge_deeplab.errors import OutputError, SpecError
     from edge_deeplab.extras import require_extra
 
     if out.suffix != _CHECKPOINT:
         raise SpecError(f"{out} is no name for a checkpoint: it must end in {_CHECKPOINT}")
-    from_tflite = file.suffix.lower() == _TFLITE
-    if not from_tflite:
-        refuse_options(context, ["init_range"], f"goes with a {_TFLITE} file: a frozen graph says it itself")
+    if out.exists() and file.exists() and out.samefile(file):
+        raise OutputError(f"{out} is the input itself, and would be overwritten: choose another name")
+    suffix = file.suffix.lower()
+    if suffix != _TFLITE:
+        refuse_options(context, ["init_range"], f"goes with a {_TFLITE} file: of others it is known")
     require_extra("train", "importing a model", "torch", "safetensors")
 
     from rich.console import Console
 
     from edge_deeplab.files import make_folder, sha256
     from edge_deeplab.importing.class_names import class_names
+    from edge_deeplab.importing.torchvision_deeplab import SUFFIXES
     from edge_deeplab.models.loading import save_state
     from edge_deeplab.spec import ModelSpec
 
     with Console(stderr=True).status(f"reading {file.name}"):
-        done = _tflite(file, init_range, parity) if from_tflite else _frozen_graph(file, parity)
+        if suffix == _TFLITE:
+            done = _tflite(file, init_range, parity)
+        elif suffix in SUFFIXES:
+            done = _torchvision(file, parity)
+        else:
+            done = _frozen_graph(file, parity)
     names = class_names(done.spec.num_classes, classes)
     spec = ModelSpec(done.spec, height=done.height, width=done.width, classes=names)
     make_folder(out.parent)
@@ -90,7 +100,7 @@ def command(
     if done.comparison:
         console.print(done.comparison, soft_wrap=True)
     console.print(
-        f"{out} written: MobileNetV2 {done.spec.width_multiplier} with DeepLabV3, output stride "
+        f"{out} written: {done.spec.backbone_words} with DeepLabV3, output stride "
         f"{done.spec.output_stride}, {spec.height}x{spec.width}, classes {', '.join(names)}",
         soft_wrap=True,
     )
@@ -146,3 +156,30 @@ def _tflite(file: Path, init_range: tuple[float, float] | None, parity: bool) ->
     same = same_classes(network, photo, logits, str(file))
     sentence = f"{same:.1%} of the pixels have the class that LiteRT gives them"
     return _Imported(network, found.spec, found.height, found.width, sentence, {"same": same})
+
+
+def _torchvision(file: Path, parity: bool) -> _Imported:
+    from edge_deeplab.importing.torchvision_deeplab import (
+        SIDE,
+        build_torchvision,
+        compare_with_torchvision,
+        read_torchvision_deeplab,
+    )
+    from edge_deeplab.models.pretrained import fold_normalization
+
+    found = read_torchvision_deeplab(file)
+    network = build_torchvision(found)
+    sentence, notes = "", {}
+    if parity:
+        from edge_deeplab.data.bundled import bundled_portrait
+        from edge_deeplab.image import resize_area
+
+        compared = compare_with_torchvision(network, found, resize_area(bundled_portrait(), SIDE, SIDE))
+        compared.require(str(file))
+        sentence = (
+            f"the scores are those of torchvision's {found.name}, but for {compared.worst.greatest:.1e} of the "
+            f"greatest; {compared.same_class:.2%} of the pixels keep their class"
+        )
+        notes = {"difference": compared.worst.greatest, "same": compared.same_class}
+    fold_normalization(network.backbone)
+    return _Imported(network, found.spec, SIDE, SIDE, sentence, notes)

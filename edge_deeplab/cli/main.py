@@ -22,7 +22,7 @@ from edge_deeplab.errors import EdgeDeeplabError, MissingExtraError
 # word of Python), and is imported only when the command runs, so that --help loads nothing heavy.
 COMMANDS = {
     "train": "Train a network on photos with masks.",
-    "import": "Make a checkpoint of a DeepLab that Google's code has exported.",
+    "import": "Make a checkpoint of a DeepLab of Google's code or of torchvision.",
     "doubts": "Find where labels lack a part of a person, and leave that out of training.",
     "evaluate": "Measure a checkpoint or a converted file on photos with masks.",
     "quantize": "Prepare a checkpoint for int8, and write it with its ranges.",

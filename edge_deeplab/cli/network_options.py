@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -89,15 +90,16 @@ def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         def network(num_classes: int) -> NetworkSpec:
             published = with_backbone(_HEADS[head], Backbone(backbone))
-            given: dict[str, Any] = {
-                "width_multiplier": width,
-                "channel_divisor": channel_divisor,
-                "output_stride": output_stride or published.output_stride,
-                "aspp_channels": head_channels,
-                "decoder_channels": head_channels,
-                "num_classes": num_classes,
-            }
-            return changed(published, given | settings, "--set")
+            given = replace(
+                published,
+                width_multiplier=width,
+                channel_divisor=channel_divisor,
+                output_stride=published.output_stride if output_stride is None else output_stride,
+                aspp_channels=head_channels,
+                decoder_channels=head_channels,
+                num_classes=num_classes,
+            )
+            return changed(given, settings, "--set")
 
         return command(*args, network=network, output_stride=output_stride, **kwargs)
 

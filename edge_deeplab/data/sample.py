@@ -89,9 +89,10 @@ def mask_kind_of(classes: Sequence[str]) -> MaskKind:
     """One class has coverage masks (a sigmoid), several have class indices (a softmax).
 
     Raises:
-        DatasetError: no class, a class named twice, or a background alone.
+        DatasetError: no class, a class without a name, one named twice, or a background alone.
     """
-    if not classes or len(set(classes)) != len(classes) or tuple(classes) == (BACKGROUND,):
+    named = all(classes) and len(set(classes)) == len(classes)
+    if not classes or not named or tuple(classes) == (BACKGROUND,):
         raise DatasetError(f"{list(classes)} cannot be the classes: name at least one beside the background, each once")
     return MaskKind.COVERAGE if len(classes) == 1 else MaskKind.CLASSES
 

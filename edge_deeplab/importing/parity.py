@@ -1,4 +1,4 @@
-"""Whether an imported network computes what the file's does: layer by layer, and as a whole."""
+"""Whether an imported network computes what the file's does: layer by layer, or as a whole."""
 
 from __future__ import annotations
 
@@ -88,11 +88,27 @@ def compare_layers(network: DeepLab, found: SourceDeepLab, values: Mapping[str, 
         differences = [_first_difference(network, found.backbone[0], first, values)]
         for layer, target in zip(found.normalized[1:], normalized_layers(network)[1:], strict=True):
             received = _our_order(_nchw(values[layer.reads]), layer, found)
-            differences.append(_difference(layer, target(received), _nchw(values[layer.gives])))
+            differences.append(_difference(layer.name, target(received), _nchw(values[layer.gives])))
         read, given = (_nchw(values[name]) for name in (found.classifier.reads, found.classifier.gives))
-        differences.append(_difference(found.classifier, network.classifier(read), given))
+        differences.append(_difference(found.classifier.name, network.classifier(read), given))
         ours = network.classifier(network.aspp(network.backbone(first)[1]))
     return ImportParity(tuple(differences), _same_class(ours, given))
+
+
+def compare_scores(ours: Tensor, theirs: Tensor) -> ImportParity:
+    """Compare what two networks make of one picture.
+
+    Args:
+        ours: logits, float, (1, classes, rows, columns).
+        theirs: likewise.
+
+    Returns:
+        The comparison, with "the map of scores" as its one layer.
+
+    Raises:
+        ParityError: they are of different sizes.
+    """
+    return ImportParity((_difference("the map of scores", ours, theirs),), _same_class(ours, theirs))
 
 
 def same_classes(network: DeepLab, rgb: NDArray[np.uint8], logits: NDArray[np.generic], source: str) -> float:
@@ -129,13 +145,13 @@ def _first_difference(
     network: DeepLab, layer: Layer, first: Tensor, values: Mapping[str, NDArray[np.float32]]
 ) -> LayerDifference:
     inner = (..., slice(1, -1), slice(1, -1))
-    return _difference(layer, normalized_layers(network)[0](first)[inner], _nchw(values[layer.gives])[inner])
+    return _difference(layer.name, normalized_layers(network)[0](first)[inner], _nchw(values[layer.gives])[inner])
 
 
-def _difference(layer: Layer, ours: Tensor, theirs: Tensor) -> LayerDifference:
+def _difference(name: str, ours: Tensor, theirs: Tensor) -> LayerDifference:
     if ours.shape != theirs.shape:
-        raise ParityError(f"{layer.name} gives {tuple(ours.shape)}, and in the file {tuple(theirs.shape)}")
-    return LayerDifference(layer.name, float((ours - theirs).abs().max() / theirs.abs().max()))
+        raise ParityError(f"{name} gives {tuple(ours.shape)}, and in the file {tuple(theirs.shape)}")
+    return LayerDifference(name, float((ours - theirs).abs().max() / theirs.abs().max()))
 
 
 def _our_order(received: Tensor, layer: Layer, found: SourceDeepLab) -> Tensor:

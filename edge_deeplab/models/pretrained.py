@@ -130,6 +130,12 @@ def load_torchvision(backbone: DenseFeatures, state: dict[str, Tensor]) -> None:
     fold_normalization(backbone)
 
 
+def normalized(images: Tensor) -> Tensor:
+    """What torchvision's networks take for RGB in [0, 1]: float, (N, 3, H, W), the same shape."""
+    mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (_TORCHVISION_MEAN, _TORCHVISION_DEVIATION))
+    return (images - mean) / deviation
+
+
 @torch.no_grad()
 def fold_normalization(backbone: DenseFeatures) -> None:
     """Let a backbone that takes torchvision's normalized RGB take RGB in [0, 1], in place.

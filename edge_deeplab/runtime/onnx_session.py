@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge_deeplab.errors import MissingExtraError, ModelFileError
 from edge_deeplab.runtime.closing import ClosedOnExit
 from edge_deeplab.runtime.contract import check_pixels, check_probabilities, class_names, plural_threads, thread_count
+from edge_deeplab.runtime.onnx_classes import classes_in
 
 PROVIDERS = ["CPUExecutionProvider"]
 
@@ -66,7 +67,8 @@ class OnnxSession(ClosedOnExit):
         Args:
             path: the file.
             threads: of onnxruntime; None: the cores, at most 4.
-            classes: names of the output channels; None: "person" for one channel, "class 0", ... for several.
+            classes: names of the output channels; None: those that the file names; without any, "person" for one
+                channel, "class 0", ... for several.
 
         Raises:
             ModelFileError: not an ONNX file, or its input or output is not of the contract.
@@ -76,6 +78,9 @@ class OnnxSession(ClosedOnExit):
         session, version = open_onnxruntime(path, count)
         self._input, (_, self.height, self.width) = _image(path, "input", session.get_inputs(), channels=3)
         self._output, (channels, _, _) = _image(path, "output", session.get_outputs(), channels=None)
+        stored = classes_in(session.get_modelmeta().custom_metadata_map)
+        if classes is None and len(stored) == channels:
+            classes = stored
         self.classes = class_names(classes, channels, path)
         self.runtime = f"onnxruntime {version}, {plural_threads(count)}"
         self._path = path

@@ -36,7 +36,8 @@ def network_for(
     """
     trained, loaded = load_network(path)
     known = loaded.spec
-    spec = replace(known.network, num_classes=len(classes), output_stride=output_stride or known.network.output_stride)
+    stride = known.network.output_stride if output_stride is None else output_stride
+    spec = replace(known.network, num_classes=len(classes), output_stride=stride)
     network = build_network(spec)
     state = trained.state_dict()
     if classes != known.classes:

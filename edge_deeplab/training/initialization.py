@@ -58,7 +58,9 @@ def initialize_backbone(
         case _, ".tflite":
             load_folded(network.backbone, read_tflite(Path(init), input_range), _images(data, spec))
         case _:
-            raise SpecError(f"--init {init} is not known: give none, imagenet, or a .npz or {_TFLITE} file")
+            raise SpecError(
+                f"--init {init} is not known: give none, imagenet, a .npz or {_TFLITE} file, or a checkpoint"
+            )
 
 
 def _imagenet() -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from calibration.collect import collect_ranges
 from calibration.images import bundled_calibration
 from converters.probe import point_values, probe_pixels
-from edge_deeplab.checkpoint import load_checkpoint
+from edge_deeplab.checkpoint import load_checkpoint, save_checkpoint
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.quantization.graph import QuantizationGraph, quantization_graph
 from edge_deeplab.quantization.integers import layer_integers
@@ -88,3 +89,16 @@ def first_layers(small_graph: QuantizationGraph, small_ranges: QuantRanges, prob
         found[name] = expected.astype(np.int8)
         integers = torch.from_numpy(expected - output.zero_point)
     return found
+
+
+@pytest.fixture(scope="session")
+def three_classes(small_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of the small network with three logits from random weights."""
+    small, random = load_checkpoint(small_checkpoint), np.random.default_rng(0)
+    spec = ModelSpec(replace(small.spec.network, num_classes=3), 96, 96, ("sky", "person", "chien d'été 犬"))
+    weights = dict(small.weights)
+    weights["classifier.weight"] = random.normal(size=(3, 32, 1, 1)).astype(np.float32)
+    weights["classifier.bias"] = random.normal(size=3).astype(np.float32)
+    path = tmp_path_factory.mktemp("three_classes") / "three.safetensors"
+    save_checkpoint(path, spec, weights)
+    return path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from converters.tflite_dynamic import restore_depthwise
 from converters.tflite_float16 import halve_weights
 from converters.tflite_schema import constant, op_name, read_model, write_model
 from edge_deeplab.artifact import Artifact
-from edge_deeplab.checkpoint import load_checkpoint, save_checkpoint
 from edge_deeplab.errors import ConversionError
 from edge_deeplab.files import sha256
 from edge_deeplab.models.loading import load_network
@@ -190,26 +188,3 @@ def test_the_same_checkpoint_gives_the_same_bytes(
 def test_an_onnx_file_says_nothing_of_this_machine(small_onnx: bytes) -> None:
     assert str(Path(__file__).parents[2]).encode() not in small_onnx
     assert b"forward" not in small_onnx  # a line of a stack trace
-
-
-def test_several_classes_keep_their_order(small_checkpoint: Path, tmp_path: Path) -> None:
-    """The small network with three logits from random weights: softmax over the channels, in either layout."""
-    small = load_checkpoint(small_checkpoint)
-    spec = ModelSpec(
-        network=replace(small.spec.network, num_classes=3), height=96, width=96, classes=("sky", "person", "dog")
-    )
-    random = np.random.default_rng(0)
-    weights = dict(small.weights)
-    weights["classifier.weight"] = random.normal(size=(3, 32, 1, 1)).astype(np.float32)
-    weights["classifier.bias"] = random.normal(size=3).astype(np.float32)
-    checkpoint = tmp_path / "three.safetensors"
-    save_checkpoint(checkpoint, spec, weights)
-    artifact = tflite.convert(checkpoint, tmp_path / "new" / "three.tflite", Precision.FLOAT32)
-    artifact.write_sidecar()
-    picture = made_pictures(96, 96)[0]
-    with open_session(checkpoint) as reference, open_session(artifact.path) as session:
-        assert session.classes == ("sky", "person", "dog")
-        expected, found = reference.run(picture), session.run(picture)
-        assert session.fully_delegated  # type: ignore[attr-defined]
-    assert expected.std(axis=(0, 1)).min() > 0.01  # every channel says something
-    np.testing.assert_allclose(found, expected, atol=1e-4)

@@ -24,7 +24,6 @@ from converters.onnx_probe import optimized_graph
 from converters.onnx_qdq import convert
 from converters.onnx_qdq_check import check_execution, check_kernel_types, check_numbers, point_integers
 from converters.onnx_qdq_write import quantize_model
-from edge_deeplab.checkpoint import load_checkpoint, save_checkpoint
 from edge_deeplab.errors import ConversionError, RangesError
 from edge_deeplab.files import sha256
 from edge_deeplab.image import resize_area
@@ -291,21 +290,12 @@ def test_a_range_wider_than_the_rectifier_is_clipped_on_integers(bench: Bench, l
     assert any(f"{name} computes something else" in complaint for complaint in other.check(edit(other.qdq, open_up)))
 
 
-def test_several_classes_have_an_integer_softmax(
-    small_checkpoint: Path, probe: NDArray[np.uint8], tmp_path: Path
-) -> None:
+def test_several_classes_have_an_integer_softmax(three_classes: Path, probe: NDArray[np.uint8], tmp_path: Path) -> None:
     """Whose greatest integer stands for 255/256, so that the probabilities of a sure pixel sum to that."""
-    small = load_checkpoint(small_checkpoint)
-    spec = ModelSpec(
-        network=dataclasses.replace(small.spec.network, num_classes=3), height=96, width=96, classes=("a", "b", "c")
-    )
-    random, weights = np.random.default_rng(0), dict(small.weights)
-    weights["classifier.weight"] = random.normal(size=(3, 32, 1, 1)).astype(np.float32)
-    weights["classifier.bias"] = random.normal(size=3).astype(np.float32)
-    save_checkpoint(tmp_path / "three.safetensors", spec, weights)
-    network, loaded = load_network(tmp_path / "three.safetensors")
+    network, loaded = load_network(three_classes)
+    spec = loaded.spec
     ranges = collect_ranges(network, spec, bundled_calibration(4), checkpoint_sha256=loaded.sha256)
-    artifact = convert(tmp_path / "three.safetensors", tmp_path / "three.onnx", ranges, exported=export(network, spec))
+    artifact = convert(three_classes, tmp_path / "three.onnx", ranges, exported=export(network, spec))
     assert "QLinearSoftmax" in {node.op_type for node in optimized_graph(artifact.path.read_bytes()).node}
     with OnnxSession(artifact.path, classes=spec.classes) as session:
         probabilities = session.run(probe)

@@ -13,7 +13,7 @@ from edge_deeplab.data.opening import open_dataset
 from edge_deeplab.evaluation.metrics import boundary_f, class_map, iou, person_mask
 from edge_deeplab.image import Rgb, resize_area, resize_map
 
-SHARED = Path(__file__).resolve().parents[2] / "../shared"
+PORTRAIT = Path(__file__).resolve().parents[2] / "../shared/data/portrait"
 
 
 def disc(side: int = 128) -> tuple[Rgb, NDArray[np.bool_]]:
@@ -70,11 +70,9 @@ def test_a_large_photo_is_worked_on_at_513_pixels() -> None:
 
 
 @pytest.mark.shared_data
+@pytest.mark.skipif(not PORTRAIT.is_dir(), reason="the real photos of ../shared/data are not beside the checkout")
 def test_coarse_masks_of_real_photos_get_better_boundaries() -> None:
-    data = SHARED / "data/portrait"
-    if not data.is_dir():
-        pytest.skip("the real photos of ../shared are not beside the checkout")
-    dataset = open_dataset(data, split="val")
+    dataset = open_dataset(PORTRAIT, split="val")
     before, after = [], []
     for index in range(0, 240, 40):
         sample = dataset[index]

@@ -18,6 +18,7 @@ from edge_deeplab.evaluation.scores import by_size
 from edge_deeplab.runtime.opening import open_session
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared"
+PORTRAIT, SELFIE = SHARED / "data/portrait", SHARED / "peers/selfie_segmenter.tflite"
 
 
 def sample(id: str, source: str, *, red_columns: int, true_columns: int, side: int = 8) -> Sample:
@@ -142,13 +143,12 @@ def test_json_says_the_conditions_and_every_picture(red_session: Any, dataset_of
 
 
 @pytest.mark.shared_data
+@pytest.mark.skipif(not PORTRAIT.is_dir(), reason="the real photos of ../shared/data are not beside the checkout")
+@pytest.mark.skipif(not SELFIE.is_file(), reason="../shared/peers is not beside this checkout")
 def test_a_known_model_gets_its_known_scores() -> None:
     """Google's selfie segmenter on the test split: the numbers that were measured independently of this code."""
-    model, data = SHARED / "peers/selfie_segmenter.tflite", SHARED / "data/portrait"
-    if not (model.is_file() and data.is_dir()):
-        pytest.skip("the real photos and the peers of ../shared are not beside the checkout")
-    with open_session(model, threads=os.cpu_count()) as session:
-        result = evaluate(session, open_dataset(data, split="test"))
+    with open_session(SELFIE, threads=os.cpu_count()) as session:
+        result = evaluate(session, open_dataset(PORTRAIT, split="test"))
     measured = {source: scores.person_iou for source, scores in result.sources.items()}
     # pennfudan: 0.701 with INTER_AREA alone, which is bilinear where one axis grows; area averaging gives 0.699.
     expected = {"eg1800": 0.962, "picsart": 0.959, "ccp": 0.924, "pennfudan": 0.700, "coco128-negative": None}

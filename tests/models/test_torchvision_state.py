@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
-from torchvision.models import segmentation
 
 from edge_deeplab.errors import CheckpointError
 from edge_deeplab.models.deeplab import build_network
@@ -15,6 +15,8 @@ from edge_deeplab.models.family import TORCHVISION_MOBILENET_V3, TORCHVISION_RES
 from edge_deeplab.models.pretrained import fold_normalization
 from edge_deeplab.models.torchvision_state import load_torchvision_deeplab
 from edge_deeplab.spec import NetworkSpec
+
+Theirs = Callable[[str], nn.Module]
 
 _CLASSES = 3
 _MEMBERS = [
@@ -24,37 +26,23 @@ _MEMBERS = [
 ]
 
 
-def _theirs(name: str) -> nn.Module:
-    torch.manual_seed(0)
-    network = getattr(segmentation, name)(
-        weights=None, weights_backbone=None, num_classes=_CLASSES, aux_loss="resnet" in name
-    )
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.uniform_(-0.2, 0.2)
-            module.running_var.uniform_(0.3, 1.0)
-            module.weight.data.uniform_(0.5, 1.0)
-            module.bias.data.uniform_(-0.2, 0.2)
-    return network.eval()
-
-
 @pytest.mark.parametrize(("name", "spec"), _MEMBERS)
-def test_the_same_weights_compute_the_same(name: str, spec: NetworkSpec) -> None:
-    theirs = _theirs(name)
+def test_the_same_weights_compute_the_same(name: str, spec: NetworkSpec, torchvision_deeplab: Theirs) -> None:
+    theirs = torchvision_deeplab(name)
     ours = build_network(dataclasses.replace(spec, num_classes=_CLASSES)).eval()
     load_torchvision_deeplab(ours, theirs.state_dict())
     image = torch.randn(1, 3, 97, 80)
     with torch.no_grad():
         expected = theirs(image)["out"]
         actual = ours(image)
-    spread = float(expected.std())
-    assert spread > 0
+    spread = float(expected.std((2, 3)).min())
+    assert spread > 0.05  # the scores depend on the picture
     torch.testing.assert_close(actual / spread, expected / spread, rtol=1e-3, atol=1e-3)
 
 
-def test_keys_that_do_not_fit_are_listed() -> None:
+def test_keys_that_do_not_fit_are_listed(torchvision_deeplab: Theirs) -> None:
     network = build_network(dataclasses.replace(TORCHVISION_MOBILENET_V3, num_classes=_CLASSES))
-    state = dict(_theirs("deeplabv3_mobilenet_v3_large").state_dict())
+    state = dict(torchvision_deeplab("deeplabv3_mobilenet_v3_large").state_dict())
     before = network.classifier.weight.clone()
     del state["backbone.4.block.2.fc1.bias"]
     state["neck.weight"] = torch.zeros(1)

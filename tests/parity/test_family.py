@@ -7,13 +7,16 @@ shipped member, MobileNetV2 with V3+, is in test_every_target.py.
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
+import onnx
 import pytest
 
 from edge_deeplab.artifact import load_artifact
 from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.cli.main import run
+from edge_deeplab.runtime.coreml.protobuf import messages
 from edge_deeplab.spec import Backbone, NetworkSpec
 
 _SIDE = 96
@@ -34,16 +37,36 @@ _MEMBERS = {
 }
 
 
+# The one that tells more than persons from the rest, and the class list that all its files must have.
+_SEVERAL, _CLASSES = "v1 vgg_16", ("background", "body", "head")
+
+
 def _losses(folder: Path) -> list[float]:
     with (folder / "curves.csv").open(newline="") as file:
         return [float(row["train_loss"]) for row in csv.DictReader(file)]
 
 
+def _onnx_names(path: Path) -> list[str]:
+    names: list[str] = json.loads(next(entry.value for entry in onnx.load(path).metadata_props))
+    return names
+
+
+def _coreml_names(path: Path) -> list[str]:
+    (place,) = path.rglob("*.mlmodel")
+    metadata = messages().Model_pb2.Model.FromString(place.read_bytes()).description.metadata
+    names: list[str] = json.loads(metadata.userDefined["com.apple.coreml.model.preview.params"])["labels"]
+    return names
+
+
 @pytest.mark.convert
 @pytest.mark.parametrize("member", _MEMBERS)
-def test_a_member_learns_converts_and_passes(member: str, made_persons: Path, tmp_path: Path) -> None:
+def test_a_member_learns_converts_and_passes(
+    member: str, made_persons: Path, made_classes: Path, tmp_path: Path
+) -> None:
     options, expected, integers = _MEMBERS[member]
-    words = ["train", made_persons, "--out", tmp_path / "run", "--backbone", member.split()[1], *options]
+    data, classes = (made_classes, _CLASSES) if member == _SEVERAL else (made_persons, ("person",))
+    words = ["train", data, "--classes", ",".join(classes), "--out", tmp_path / "run"]
+    words += ["--backbone", member.split()[1], *options]
     # Not 0.125: oneDNN 3.13 writes beyond its memory in the float32 gradient of Xception's first shortcut, which then
     # has 8 channels.
     words += ["--width", "0.25" if integers else "0.125", "--head-channels", "32" if integers else "16"]
@@ -56,12 +79,14 @@ def test_a_member_learns_converts_and_passes(member: str, made_persons: Path, tm
     # Not the last epoch: in it BatchNorm takes its averages, which have seen too few steps.
     assert losses[-2] < losses[0]
     checkpoint = tmp_path / "run/model.safetensors"
-    network = load_checkpoint(checkpoint).spec.network
+    spec = load_checkpoint(checkpoint).spec
+    assert spec.classes == classes
+    network = spec.network
     assert {name: getattr(network, name) for name in expected} == expected
     assert network != NetworkSpec()
 
     targets = (*_FILES, *_INTEGERS) if integers else _FILES
-    words = ["convert", checkpoint, "--data", made_persons, "--out", tmp_path / "files", "--threads", "1"]
+    words = ["convert", checkpoint, "--data", data, "--out", tmp_path / "files", "--threads", "1"]
     if integers:
         words += ["--calibration", made_persons, "--calibration-images", "32"]
     assert run([str(word) for word in (*words, *(part for name in targets for part in ("--target", name)))]) == 0
@@ -71,4 +96,7 @@ def test_a_member_learns_converts_and_passes(member: str, made_persons: Path, tm
         if not path.name.endswith(".ranges.json")
     ]
     assert sorted(str(artifact.target) for artifact in written) == sorted(targets)
-    assert {artifact.spec.network for artifact in written} == {network}
+    assert {artifact.spec for artifact in written} == {spec}
+    if member == _SEVERAL:
+        assert _onnx_names(tmp_path / "files/model.onnx") == list(classes)
+        assert _coreml_names(tmp_path / "files/model-float32.mlpackage") == list(classes)

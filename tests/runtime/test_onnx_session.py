@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper
 
@@ -59,3 +60,25 @@ def onnxruntime_version() -> str:
     import onnxruntime
 
     return str(onnxruntime.__version__)
+
+
+@pytest.mark.parametrize(
+    ("value", "classes"),
+    [
+        ('["sky", "person", "dog"]', ("sky", "person", "dog")),
+        # Another program's entry of that name, and names of something else.
+        *(
+            (value, ("class 0", "class 1", "class 2"))
+            for value in ("sky,person", '{"0": "sky"}', "[1, 2, 3]", '["sky"]')
+        ),
+    ],
+)
+def test_the_names_in_the_file(tmp_path: Path, value: str, classes: tuple[str, ...]) -> None:
+    path = write_onnx(tmp_path / "a.onnx")
+    model = onnx.load(path)
+    model.metadata_props.add(key="classes", value=value)
+    onnx.save(model, path)
+    with OnnxSession(path, threads=1) as session:
+        assert session.classes == classes
+    with OnnxSession(path, threads=1, classes=("r", "g", "b")) as session:
+        assert session.classes == ("r", "g", "b")  # the sidecar's

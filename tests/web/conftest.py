@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def compute(tmp_path_factory: pytest.TempPathFactory) -> Compute:
     for name in ("arithmetic.mjs", "package.json"):
         shutil.copy(DRIVER / name, folder)
 
-    def run(name: str, pixels: bytes = b"", **arguments: float) -> bytes:
+    def run(name: str, pixels: bytes = b"", **arguments: float | Sequence[str]) -> bytes:
         (folder / "call.json").write_text(json.dumps({"name": name, **arguments}))
         (folder / "pixels.bin").write_bytes(pixels)
         done = subprocess.run(

@@ -150,3 +150,32 @@ def test_a_matte_is_steady_where_the_picture_stands_and_new_where_it_moves(
     assert changes[still].mean() < 0.25 * raw[still].mean()
     assert np.mean(given[-1][moves] == noisy_masks[-1][moves]) > 0.9
     assert np.array_equal(given[0], noisy_masks[0])
+
+
+# As browsers give them: Chromium by way of ANGLE, Firefox with the model made vague, Safari with it left out.
+PROGRAMS = (
+    "ANGLE (Google, Vulkan 1.3.0 (SwiftShader Device (Subzero) (0x0000C0DE)), SwiftShader driver)",
+    "Google SwiftShader",
+    "ANGLE (Mesa, llvmpipe (LLVM 15.0.7 256 bits), OpenGL 4.5)",
+    "llvmpipe, or similar",
+    "softpipe",
+    "ANGLE (Microsoft, Microsoft Basic Render Driver Direct3D11 vs_5_0 ps_5_0, D3D11)",
+    "Apple Software Renderer",
+)
+GPUS = (
+    "ANGLE (NVIDIA, NVIDIA GeForce RTX 3060 Direct3D11 vs_5_0 ps_5_0, D3D11)",
+    "ANGLE (NVIDIA Corporation, NVIDIA H100/PCIe/SSE2, OpenGL 4.5.0)",
+    "ANGLE (AMD, AMD Radeon RX 6600 (radeonsi navi23 LLVM 15.0.7), OpenGL 4.6)",
+    "ANGLE (Intel, Intel(R) Iris(R) Xe Graphics (0x00009A49) Direct3D11 vs_5_0 ps_5_0, D3D11)",
+    "Mesa Intel(R) Iris(R) Xe Graphics (TGL GT2)",
+    "ANGLE (Apple, ANGLE Metal Renderer: Apple M1, Unspecified Version)",
+    "Apple GPU",
+    "Adreno (TM) 740",
+    "Mali-G78 MC24",
+    "Radeon R9 200 Series, or similar",
+)
+
+
+def test_a_program_that_draws_is_told_from_a_gpu_by_its_name(compute: Compute) -> None:
+    told = np.frombuffer(compute("software", renderers=(*PROGRAMS, *GPUS)), np.uint8)
+    assert dict(zip((*PROGRAMS, *GPUS), told, strict=True)) == dict.fromkeys(PROGRAMS, 1) | dict.fromkeys(GPUS, 0)

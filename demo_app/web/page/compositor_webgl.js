@@ -3,7 +3,7 @@
 import { backgroundWeights } from "./backdrop.js";
 import { EdgeRefiner } from "./edge_refiner.js";
 import { COMPOSE, COMPOSE_REFINED, SPREAD, WEIGH } from "./shaders.js";
-import { Target, WebGlError, draw, program, texture } from "./webgl.js";
+import { Target, WebGlError, draw, isSoftwareRenderer, program, texture } from "./webgl.js";
 
 // Half floats hold colours times weights down to 1e-4 * 1e-4 only if they are lifted: the quotient does not change.
 const LIFT = 4096;
@@ -13,8 +13,7 @@ const VIEWS = { portrait: 0, compare: 1, mask: 2 };
 /** The renderer is a program. A headless Chromium gives its SwiftShader without the caveat that would say so. */
 function drawsInSoftware(gl) {
   const information = gl.getExtension("WEBGL_debug_renderer_info");
-  const renderer = gl.getParameter(information?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER);
-  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(renderer);
+  return isSoftwareRenderer(gl.getParameter(information?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER));
 }
 
 /** Draws portraits on its canvas; textures are made anew only where a size changes. */

@@ -6,6 +6,15 @@ import { VERTEX } from "./shaders.js";
 export class WebGlError extends Error {}
 
 /**
+ * Whether a renderer is a program instead of a GPU.
+ *
+ * @param {string} name as WebGL gives it: "ANGLE (Google, Vulkan 1.3.0 (SwiftShader Device (Subzero)), ...)".
+ */
+export function isSoftwareRenderer(name) {
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
+}
+
+/**
  * Run a program over all of a target.
  *
  * @param {WebGL2RenderingContext} gl

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
 from torch import Tensor, nn
 
 from edge_deeplab.models.layers import ConvBNAct
 
 
-class DenseFeatures(nn.Module):
+class DenseFeatures(nn.Module, ABC):
     """Two maps of features of an image: (N, 3, H, W) -> stride 4, and the output stride.
 
     Attributes:
@@ -20,8 +23,19 @@ class DenseFeatures(nn.Module):
     low_level_channels: int
     channels: int
 
+    @abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError
+        """(N, 3, H, W) -> features at stride 4 and at the output stride."""
+
+
+def chained(blocks: Iterable[nn.Module], x: Tensor) -> Tensor:
+    """What blocks make of a map, one behind the other: (N, in, H, W) -> (N, out, H / stride, W / stride).
+
+    Not ``nn.Sequential``: a part of one is a module of no name, which graphs of named layers cannot be traced through.
+    """
+    for block in blocks:
+        x = block(x)
+    return x
 
 
 def scaled_channels(channels: int, multiplier: float, divisor: int = 8) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride, scaled_channels
+from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride, chained, scaled_channels
 from edge_deeplab.models.layers import ConvBNAct
 from edge_deeplab.spec import Padding
 
@@ -83,16 +83,12 @@ class MobileNetV2(DenseFeatures):
                 )
                 channels = out_channels
             if track.reached == _LOW_LEVEL_STRIDE:
-                self.low_level_channels, self._low_level_index = channels, len(blocks)
+                self.low_level_channels, self._low_level_blocks = channels, len(blocks)
         self.blocks = nn.ModuleList(blocks)
         self.channels = channels
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) -> features at stride 4 and at the output stride."""
-        x = self.stem(x)
-        low_level = x
-        for index, block in enumerate(self.blocks, start=1):
-            x = block(x)
-            if index == self._low_level_index:
-                low_level = x
+        low_level = chained(self.blocks[: self._low_level_blocks], self.stem(x))
+        x = chained(self.blocks[self._low_level_blocks :], low_level)
         return low_level, x

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride, scaled_channels
+from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride, chained, scaled_channels
 from edge_deeplab.models.layers import ConvBNAct
 from edge_deeplab.spec import Padding
 
@@ -102,19 +102,15 @@ class MobileNetV3Large(DenseFeatures):
             blocks.append(InvertedResidualV3(channels, row, stride=stride, dilation=track.rate, padding=padding))
             channels = row.out
             if track.reached == _LOW_LEVEL_STRIDE:
-                self.low_level_channels, self._low_level_index = channels, len(blocks)
+                self.low_level_channels, self._low_level_blocks = channels, len(blocks)
         self.blocks = nn.ModuleList(blocks)
         self.channels = scaled_channels(_LAST, width_multiplier)
         self.last = ConvBNAct(channels, self.channels, 1, activation=nn.Hardswish)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) -> features at stride 4 and at the output stride."""
-        x = self.stem(x)
-        low_level = x
-        for index, block in enumerate(self.blocks, start=1):
-            x = block(x)
-            if index == self._low_level_index:
-                low_level = x
+        low_level = chained(self.blocks[: self._low_level_blocks], self.stem(x))
+        x = chained(self.blocks[self._low_level_blocks :], low_level)
         return low_level, self.last(x)
 
 

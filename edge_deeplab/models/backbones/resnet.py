@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride, scaled_channels
+from edge_deeplab.models.backbones.backbone import DenseFeatures, Stride, chained, scaled_channels
 from edge_deeplab.models.layers import ConvBNAct, max_pool
 from edge_deeplab.spec import Padding
 
@@ -82,9 +82,5 @@ class ResNet(DenseFeatures):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) -> features of the first block (stride 4) and of the last (the output stride)."""
-        x = self.pool(self.stem(x))
-        low_level = self.stages[0](x)
-        x = low_level
-        for stage in self.stages[1:]:
-            x = stage(x)
-        return low_level, x
+        low_level = self.stages[0](self.pool(self.stem(x)))
+        return low_level, chained(self.stages[1:], low_level)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge_deeplab.inspection.onnx import load_onnx
 from edge_deeplab.runtime.foreign.hints import Hints, trace_back
+from edge_deeplab.runtime.onnx_classes import classes_in
 
 _MOVING = frozenset({"Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
 _RESIZING = frozenset({"Resize", "Upsample"})
@@ -23,7 +24,8 @@ def onnx_hints(path: Path) -> Hints:
         ModelFileError: missing, not an ONNX file, or truncated.
         MissingExtraError: onnx is not installed.
     """
-    graph = load_onnx(path).graph
+    model = load_onnx(path)
+    graph, labels = model.graph, classes_in({entry.key: entry.value for entry in model.metadata_props})
     nodes = {name: node for node in graph.node for name in node.output}
     constants = {tensor.name for tensor in graph.initializer}
     made_by: dict[Hashable, tuple[str, Hashable]] = {
@@ -33,11 +35,12 @@ def onnx_hints(path: Path) -> Hints:
     traced = trace_back(graph.output[0].name, made_by, _PASSING) if graph.output else None
     node = nodes.get(traced) if isinstance(traced, str) else None
     if node is None:
-        return Hints()
+        return Hints(labels=labels)
     chosen_from = None
     if node.op_type == _ARGMAX:
         shapes = {value.name: value.type.tensor_type.shape.dim for value in (*graph.value_info, *graph.input)}
         axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
         sizes = shapes.get(node.input[0], ())
         chosen_from = sizes[axis].dim_value or None if -len(sizes) <= axis < len(sizes) else None
-    return Hints(producer=node.op_type, custom=node.domain not in _STANDARD_DOMAINS, chosen_from=chosen_from)
+    custom = node.domain not in _STANDARD_DOMAINS
+    return Hints(producer=node.op_type, custom=custom, chosen_from=chosen_from, labels=labels)

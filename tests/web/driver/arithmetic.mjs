@@ -16,6 +16,10 @@ const functions = {
     const { factor, kernel } = lensFor(fNumber, width, height);
     return Float32Array.of(factor, ...kernel);
   },
+  async software({ renderers }) {
+    const { isSoftwareRenderer } = await import("./page/webgl.js");
+    return Uint8Array.from(renderers, isSoftwareRenderer);
+  },
   async tighten({ scale, zeroPoint }) {
     const { probabilitiesOf, tightened } = await import("./page/matte.js");
     return tightened(probabilitiesOf(input, { classes: 2, person: 1, scale, zero_point: zeroPoint }));
