@@ -212,7 +212,8 @@ def test_a_changed_photo_is_another_data_set(main: Main, place: Path, tmp_path: 
 
 def test_the_models_by_default_are_the_shipped_ones_and_their_parents(main: Main) -> None:
     names = [one.name for one in importlib.import_module("compare_models").ours([])]
-    assert names == ["portrait int8", "portrait float", "portrait-fast int8", "portrait-fast float"]
+    models = ("portrait", "portrait-fast", "portrait-open")
+    assert names == [f"{model} {precision}" for model in models for precision in ("int8", "float")]
 
 
 @pytest.mark.parametrize(
