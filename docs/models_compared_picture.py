@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 _OURS, _PEERS, _FRONT = "#D55E00", "#0072B2", "#999999"
 _SOURCES = ("#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#000000", "#F0E442")
 _MARKERS = "osD^vP"
+_MARKER = 6  # pixels from a point's centre that its marker takes
+# Of a name, in points from its point: above, right, below, left, or between.
+_PLACES = (
+    ((0, 7), "center"),
+    ((9, -3), "left"),
+    ((0, -14), "center"),
+    ((-9, -3), "right"),
+    ((7, 6), "left"),
+    ((7, -13), "left"),
+)
 _ABOVE: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": 7, "frameon": False}
 
 
@@ -67,6 +77,8 @@ def picture(points: Sequence[Point], title: str) -> bytes:
     left, right = figure.subplots(1, 2, width_ratios=(1, 1))
     _draw_front(left, points)
     _draw_sources(right, points)
+    figure.draw_without_rendering()  # lays out: places in pixels are known afterwards
+    label(left, [point for point in points if point.milliseconds is not None])
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
@@ -96,7 +108,6 @@ def _draw_front(axes: Axes, points: Sequence[Point]) -> None:
             label=label,
             markersize=8 if ours else 6,
         )
-    _label(axes, [point for point in points if point.milliseconds is not None])
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter("{x:g}")
@@ -107,28 +118,33 @@ def _draw_front(axes: Axes, points: Sequence[Point]) -> None:
     axes.legend(**_ABOVE)
 
 
-def _label(axes: Axes, points: Sequence[Point]) -> None:
-    """Names beside the points; of two that are close, the better one's goes up and the other's down."""
-    scores = [point.accuracy for point in points]
-    near = 0.06 * (max(scores) - min(scores))
-    for point in points:
-        close = [
-            other
-            for other in points
-            if other is not point
-            and abs(other.accuracy - point.accuracy) < near
-            and 0.5 < (other.milliseconds or 0) / (point.milliseconds or 1) < 2
-        ]
-        below = any((other.accuracy, other.name) > (point.accuracy, point.name) for other in close)
-        axes.annotate(
-            point.name,
-            (point.milliseconds or 0, point.accuracy),
-            (0, -14 if below else 7),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-            fontweight="bold" if point.ours else "normal",
-        )
+def label(axes: Axes, points: Sequence[Point]) -> None:
+    """Names beside the points, the best one's first: each at the first place where it covers no name and no point.
+
+    Args:
+        axes: laid out.
+        points: timed.
+    """
+    from matplotlib.transforms import Bbox
+
+    centres = axes.transData.transform([(point.milliseconds or 0, point.accuracy) for point in points])
+    covered = [Bbox.from_bounds(x - _MARKER, y - _MARKER, 2 * _MARKER, 2 * _MARKER) for x, y in centres]
+    for point in sorted(points, key=lambda point: -point.accuracy):
+        for offset, alignment in _PLACES:
+            text = axes.annotate(
+                point.name,
+                (point.milliseconds or 0, point.accuracy),
+                offset,
+                textcoords="offset points",
+                ha=alignment,
+                fontsize=8,
+                fontweight="bold" if point.ours else "normal",
+            )
+            box = text.get_window_extent()
+            if (offset, alignment) == _PLACES[-1] or not any(box.overlaps(other) for other in covered):
+                covered.append(box)
+                break
+            text.remove()
 
 
 def _draw_sources(axes: Axes, points: Sequence[Point]) -> None:

@@ -147,3 +147,26 @@ def test_the_picture_is_the_same_each_time(script: Any, found: dict[str, Any]) -
         assert image.size[0] == 1300
         colours = {colour for _, colour in image.convert("RGB").getcolors(1 << 20)}
     assert (0xD5, 0x5E, 0x00) in colours  # ours
+
+
+def test_names_of_models_that_are_alike_cover_one_another_nowhere(picture_module: Any) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    places = {
+        "alike": (4.3, 0.886),
+        "twin": (4.3, 0.886),
+        "a bit worse": (3.8, 0.88),
+        "the best": (7.7, 0.9),
+        "far": (60.0, 0.6),
+    }
+    points = [picture_module.Point(name, False, ms, {"street": iou}) for name, (ms, iou) in places.items()]
+    figure = Figure(figsize=(6, 8))
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.semilogx([point.milliseconds for point in points], [point.accuracy for point in points], "o")
+    figure.draw_without_rendering()
+    picture_module.label(axes, points)
+    boxes = {text.get_text(): text.get_window_extent() for text in axes.texts}
+    assert set(boxes) == set(places)
+    assert not [(a, b) for a in boxes for b in boxes if a < b and boxes[a].overlaps(boxes[b])]
