@@ -162,8 +162,11 @@ class QuantizationGraph:
     def rectifier(self, convolution: Convolution) -> nn.Module:
         """The rectifier that is fused into a convolution; ``nn.Identity`` where there is none."""
         (point,) = (point for point in self.points if point.name == convolution.output)
+        if point.node == convolution.node:
+            return nn.Identity()
         layer = self._layer(point)
-        return layer if layer is not None and point.node != convolution.node else nn.Identity()
+        assert layer is not None, point.name
+        return layer
 
     def lone_rectifiers(self) -> tuple[str, ...]:
         """The points of rectifiers that are fused into nothing: others read what is before them (as in Xception)."""
