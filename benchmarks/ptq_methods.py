@@ -134,7 +134,7 @@ class Bench:
                 deviation(expected, session.run(pixels))
                 for expected, pixels in zip(self._expected, self._pixels, strict=True)
             ]
-        agreement = accumulate(deviations, [str(index) for index in range(len(deviations))])
+        agreement = accumulate(deviations, [str(index) for index in range(len(deviations))], session.classes)
         return {
             "mean error": round(agreement.mean_error, 5),
             "masks agree": round(agreement.mask_agreement, 5),

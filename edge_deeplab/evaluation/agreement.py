@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_deeplab.errors import ParityError
-from edge_deeplab.evaluation.metrics import Confusion, class_ious, class_map, confusion_matrix
+from edge_deeplab.evaluation.metrics import Confusion, class_map, confusion_matrix, overlaps
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,21 @@ def deviation(reference: NDArray[np.float32], candidate: NDArray[np.float32]) ->
 
 
 @dataclass(frozen=True)
+class ClassAgreement:
+    """One of several classes, over all pictures.
+
+    Attributes:
+        name: of the class.
+        pixels: on which the reference has it.
+        iou: of its mask against the reference's.
+    """
+
+    name: str
+    pixels: int
+    iou: float
+
+
+@dataclass(frozen=True)
 class Agreement:
     """How far one session is from the reference over all pictures.
 
@@ -64,11 +79,14 @@ class Agreement:
         mean_error: mean difference.
         mask_agreement: fraction of pixels decided alike.
         reference_iou: IoU of the masks against the reference's over the pixels of all pictures together (a mean over
-            pictures would let a mask of three pixels weigh as much as a portrait); with several classes their mean,
-            without the background.
+            pictures would let a mask of three pixels weigh as much as a portrait). With several classes it is the sum
+            of their intersections over the sum of their unions, without the background, for the same reason: a class
+            of three pixels weighs as three pixels do. It is still a Jaccard index, of the sets of pairs of a pixel and
+            its class, and one class gives the same number either way.
         worst_image: the picture with the lowest agreement.
         worst_index: its place among the pictures.
         worst_agreement: its agreement.
+        classes: with several classes, each that either side has, but for the background, by its name; else empty.
     """
 
     max_error: float
@@ -78,18 +96,26 @@ class Agreement:
     worst_image: str
     worst_index: int
     worst_agreement: float
+    classes: tuple[ClassAgreement, ...] = ()
+
+    @property
+    def worst_class(self) -> ClassAgreement | None:
+        """The class that keeps least of its mask; None where none loses anything, or there is but one."""
+        apart = [one for one in self.classes if one.iou < 1]
+        return min(apart, key=lambda one: one.iou, default=None)
 
 
-def accumulate(deviations: Sequence[Deviation], ids: Sequence[str]) -> Agreement:
+def accumulate(deviations: Sequence[Deviation], ids: Sequence[str], classes: Sequence[str]) -> Agreement:
     """Add up one session's deviations over all pictures.
 
     Args:
         deviations: one for each picture, at least one.
         ids: the pictures' names, in the same order.
+        classes: the name of each output channel; of several, the first is the background.
     """
     confusion: Confusion = np.sum([one.confusion for one in deviations], axis=0)
-    foreground = class_ious(confusion)[1:]
-    present = foreground[~np.isnan(foreground)]
+    intersections, unions = overlaps(confusion)
+    named = classes[1:] if len(classes) > 1 else ()
     agreements = [one.agreement for one in deviations]
     worst = int(np.argmin(agreements))
     return Agreement(
@@ -97,8 +123,13 @@ def accumulate(deviations: Sequence[Deviation], ids: Sequence[str]) -> Agreement
         max_error=float(np.max([one.max_error for one in deviations])),
         mean_error=float(np.mean([one.mean_error for one in deviations])),
         mask_agreement=float(np.mean(agreements)),
-        reference_iou=float(present.mean()) if present.size else 1.0,
+        reference_iou=float(intersections[1:].sum() / unions[1:].sum()) if unions[1:].any() else 1.0,
         worst_image=ids[worst],
         worst_index=worst,
         worst_agreement=agreements[worst],
+        classes=tuple(
+            ClassAgreement(name, int(confusion[place].sum()), float(intersections[place] / unions[place]))
+            for place, name in enumerate(named, start=1)
+            if unions[place]
+        ),
     )

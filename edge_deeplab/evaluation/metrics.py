@@ -98,9 +98,14 @@ def confusion_matrix(
 
 def class_ious(confusion: Confusion) -> NDArray[np.float64]:
     """Intersection over union of every class: float64, (classes,), NaN for a class that neither side has."""
-    diagonal = np.diag(confusion).astype(np.float64)
-    union = confusion.sum(axis=0) + confusion.sum(axis=1) - diagonal
-    return np.divide(diagonal, union, out=np.full(len(diagonal), np.nan), where=union > 0)
+    intersections, unions = overlaps(confusion)
+    return np.divide(intersections, unions, out=np.full(len(unions), np.nan), where=unions > 0)
+
+
+def overlaps(confusion: Confusion) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pixels in the intersection and in the union of every class: int64, (classes,) each."""
+    intersections = np.diag(confusion)
+    return intersections, confusion.sum(axis=0) + confusion.sum(axis=1) - intersections
 
 
 def mean_iou(confusion: Confusion) -> float:

@@ -20,6 +20,7 @@ from edge_deeplab.evaluation.labels import ClassMap
 from edge_deeplab.evaluation.metrics import agreement, class_map
 from edge_deeplab.evaluation.parity import ParityReport, ParityRow
 from edge_deeplab.evaluation.parity_images import ParityImage
+from edge_deeplab.evaluation.tables import least_alike
 from edge_deeplab.evaluation.tolerances import TOLERANCES, Tolerance
 from edge_deeplab.evaluation.verdict import Accuracy, IouDrop, violations
 from edge_deeplab.image import Rgb, resize_area
@@ -102,6 +103,7 @@ def parity_page(
         versions=versions,
         reference=[_Cell(megabytes(report.size)), *[_Cell("")] * 4, *_accuracy_cells(report.accuracy, None, None)],
         rows=[(row, _cells(row)) for row in report.rows],
+        least_alike=least_alike(report, [row.name for row in report.rows]),
         failing=sum(not row.passed for row in report.rows),
         demands=_demands(report.rows),
         groups=_groups(report, exhibits),

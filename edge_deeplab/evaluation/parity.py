@@ -93,6 +93,7 @@ class ParityRow:
             "failures": list(self.failures),
             "override": None if self.override is None else asdict(self.override),
             **asdict(self.agreement),
+            "classes": [asdict(one) for one in self.agreement.classes],
             "accuracy": _accuracy_dict(self.accuracy),
             "iou_drop": None if self.drop is None else asdict(self.drop),
             "boundary_f_drop": self.boundary_drop,
@@ -225,7 +226,7 @@ def compare(
     rows = []
     for place, candidate in enumerate(candidates):
         assert candidate.target is not None  # _check
-        agreement = accumulate([one.deviations[place] for one in passages], ids)
+        agreement = accumulate([one.deviations[place] for one in passages], ids, reference.session.classes)
         mine, theirs = accuracies[place + 1], accuracies[0]
         drop = None if mine is None or theirs is None else iou_drop(theirs, mine)
         failures = verdict(candidate.name, TOLERANCES[candidate.target], agreement, drop)

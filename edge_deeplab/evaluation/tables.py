@@ -58,6 +58,7 @@ def parity_tables(report: ParityReport, *, width: int = 80) -> Group:
     names = [report.reference, *(row.name for row in report.rows)]
     shown = short_names(names, max(width, 80) - _NUMBERS)
     tables: list[Table | Text] = [_agreement_table(report, shown)]
+    tables += grouped("least alike:", least_alike(report, shown[1:]))
     if report.accuracy is not None:
         tables.append(_accuracy_table(report, report.accuracy, shown))
         tables += grouped(
@@ -71,6 +72,15 @@ def parity_tables(report: ParityReport, *, width: int = 80) -> Group:
     runtimes = [report.runtime, *(row.runtime for row in report.rows)]
     tables += grouped("executed by", list(zip(runtimes, names, strict=True)))
     return Group(*tables)
+
+
+def least_alike(report: ParityReport, names: Sequence[str]) -> list[tuple[str, str]]:
+    """With several classes: the one that an artifact changes most, in words, and the artifact's name."""
+    return [
+        (f"{worst.name} (IoU {worst.iou:.4f}, {worst.pixels} pixels)", name)
+        for row, name in zip(report.rows, names, strict=True)
+        if (worst := row.agreement.worst_class)
+    ]
 
 
 def short_names(names: Sequence[str], room: int) -> list[str]:

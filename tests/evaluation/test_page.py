@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from rich.console import Console
 
 from edge_deeplab.data.sample import Sample
 from edge_deeplab.evaluation.exhibits import exhibits
 from edge_deeplab.evaluation.page import parity_page
 from edge_deeplab.evaluation.parity import Contender, compare
 from edge_deeplab.evaluation.parity_images import DatasetImages, NamedImages
+from edge_deeplab.evaluation.tables import parity_tables
 from edge_deeplab.image import resize_area
 from edge_deeplab.spec import Target
 
@@ -196,3 +198,38 @@ def test_it_shows_the_worst_of_each_artifact_and_stays_small(session_of: Any) ->
     html = parity_page(report, shown, day=datetime.date(2026, 1, 31), versions={})
     assert 1_000_000 < len(html) < 3_000_000
     assert Reader(html).root.all("h3")[0].words == "noise 0"
+
+
+def test_of_several_classes_the_one_that_keeps_least_is_named(session_of: Any) -> None:
+    """Red is a cat, blue a bottle of two pixels, of which the other file loses one: it passes, and it is said."""
+
+    def seen(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        scores = (pixels.astype(np.float32) / np.float32(255))[:, :, [1, 0, 2]]
+        scores[:, :, 0] = 1 - scores.max(axis=2)
+        return scores
+
+    def blind(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        pixels = pixels.copy()
+        pixels[31, 31] = 0
+        return seen(pixels)
+
+    photo = np.zeros((32, 32, 3), dtype=np.uint8)
+    photo[:30, :, 0] = photo[31, 30:, 2] = 255
+    classes = ("background", "cat", "bottle")
+    reference, *candidates = [
+        Contender(name, session_of(network, height=32, width=32, classes=classes), 1, target)
+        for name, network, target in (
+            ("model.safetensors", seen, None),
+            ("same.tflite", seen, Target.parse("tflite-int8")),
+            ("off.tflite", blind, Target.parse("tflite-int8")),
+        )
+    ]
+    images = NamedImages([("photo", photo)])
+    report = compare(reference, candidates, images)
+    assert report.passed
+    console = Console(width=120, record=True, force_terminal=False, file=io.StringIO())
+    console.print(parity_tables(report, width=120))
+    assert "least alike: bottle (IoU 0.5000, 2 pixels): off.tflite\n" in console.export_text()
+    html = parity_page(report, [], day=datetime.date(2026, 1, 31), versions={"python": "3.11"})
+    assert "The class that keeps least of its mask: off.tflite bottle (IoU 0.5000, 2 pixels)." in html
+    assert [one["name"] for one in report.to_dict()["artifacts"][1]["classes"]] == ["cat", "bottle"]
