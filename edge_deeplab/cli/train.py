@@ -37,7 +37,6 @@ _OF_THE_NETWORK = (
     *NETWORK_OPTIONS,
     *("init", "init_range", "input_size", "output_stride", "freeze_epochs", "thaw_epochs"),
 )
-_CHECKPOINT_SUFFIX = ".safetensors"
 
 
 @click.command()
@@ -187,7 +186,7 @@ def command(
     from edge_deeplab.runtime.foreign.adaptation import InputRange
     from edge_deeplab.spec import ModelSpec
     from edge_deeplab.training.config import OptimizerKind, TeacherViews, TrainingConfig
-    from edge_deeplab.training.fine_tuning import network_for
+    from edge_deeplab.training.fine_tuning import CHECKPOINT_SUFFIX, network_for
     from edge_deeplab.training.initialization import initialize_backbone
     from edge_deeplab.training.quantization_aware import FINE_TUNING, QuantizationAwareConfig
     from edge_deeplab.training.run import train
@@ -231,7 +230,7 @@ def command(
             accelerator=accelerator,
         )
         return
-    from_checkpoint = init.lower().endswith(_CHECKPOINT_SUFFIX)
+    from_checkpoint = init.lower().endswith(CHECKPOINT_SUFFIX)
     if from_checkpoint:
         own = (*NETWORK_OPTIONS, "init_range")
         refuse_options(context, own, "does not go with a checkpoint as --init: the checkpoint says it")

@@ -12,6 +12,9 @@ from edge_deeplab.models.deeplab import DeepLab, build_network
 from edge_deeplab.models.loading import load_network
 from edge_deeplab.spec import NetworkSpec
 
+CHECKPOINT_SUFFIX = ".safetensors"
+"""What the name of first weights ends in that are taken whole."""
+
 
 def network_for(
     path: Path, classes: tuple[str, ...], *, output_stride: int | None = None

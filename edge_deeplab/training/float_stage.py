@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from edge_deeplab.errors import SpecError
 from edge_deeplab.files import sha256
-from edge_deeplab.models.deeplab import build_network
+from edge_deeplab.models.deeplab import DeepLab, build_network
+from edge_deeplab.training.fine_tuning import CHECKPOINT_SUFFIX, network_for
 from edge_deeplab.training.initialization import initialize_backbone
 from edge_deeplab.training.recipe import Recipe
 from edge_deeplab.training.recipe_data import RecipeData
@@ -39,18 +41,17 @@ def train_float(
         The checkpoint's path.
 
     Raises:
-        SpecError: as :func:`init_hash` and :func:`teacher_hash`.
-        CheckpointError: the first weights are not this backbone's, or the teacher cannot be read.
+        SpecError: as :func:`init_hash` and :func:`teacher_hash`, or the first weights are a checkpoint of another
+            network.
+        CheckpointError: the first weights are not this backbone's, or cannot be read; so the teacher.
         DatasetError, CheckpointError, OutputError: as ``train``.
     """
     teacher_hash(recipe, teacher)
     torch.manual_seed(recipe.training.seed)
-    network = build_network(recipe.model.network)
     if not resume:
         init_hash(recipe, init)
-        initialize_backbone(network, recipe.init if init is None else str(init), data.train, recipe.model)
     return train(
-        network,
+        build_network(recipe.model.network) if resume else _first_network(recipe, data, init),
         recipe.model,
         data.train,
         data.val,
@@ -60,6 +61,23 @@ def train_float(
         resume=resume,
         accelerator=accelerator,
     )
+
+
+def _first_network(recipe: Recipe, data: RecipeData, init: Path | None) -> DeepLab:
+    """The recipe's network with its first weights: of the backbone, or of all layers where they are a checkpoint."""
+    if init is None or init.suffix.lower() != CHECKPOINT_SUFFIX:
+        network = build_network(recipe.model.network)
+        initialize_backbone(network, recipe.init if init is None else str(init), data.train, recipe.model)
+        return network
+    network, spec = network_for(init, recipe.model.classes)
+    if spec != recipe.model.network:
+        ours, theirs = asdict(recipe.model.network), asdict(spec)
+        differing = [f"{name} {theirs[name]}, not {ours[name]}" for name in ours if theirs[name] != ours[name]]
+        raise SpecError(
+            f"{init} holds another network than the recipe {recipe.name} ({', '.join(differing)}): a checkpoint is "
+            "taken whole, so write the recipe's model.network as the checkpoint's (edge-deeplab inspect shows it)"
+        )
+    return network
 
 
 def init_hash(recipe: Recipe, init: Path | None) -> str:

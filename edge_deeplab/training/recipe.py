@@ -67,7 +67,7 @@ class Recipe:
         summary: the model in one sentence.
         model: the network and its input.
         init: the backbone's first weights: "none", "imagenet", or the name of a file, whose place is given to the
-            command.
+            command. A checkpoint (``.safetensors``) is taken whole: the recipe goes on from it.
         init_sha256: of that file; empty: any file will do.
         init_terms: under which terms those weights may be used, and what they learned from.
         teacher: the name of the checkpoint that teaches the float network its share of the loss,

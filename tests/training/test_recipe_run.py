@@ -12,10 +12,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.cli.main import run
+from edge_deeplab.files import sha256
 from edge_deeplab.quantization.ranges import load_ranges
 from edge_deeplab.training.recipe import load_recipe
 
@@ -190,6 +192,48 @@ def test_the_first_weights_are_the_recipe_s(
         assert run(_words(tested_persons, mine, tmp_path / "run", *more)) == 1
         assert message in capsys.readouterr().err
         assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_goes_on_from_a_whole_network(
+    recipe_run: Path, tested_persons: Path, small_recipe: Path, tmp_path: Path
+) -> None:
+    """With hardly any learning rate, what comes out is what went in: the head, too."""
+    first = recipe_run / "float" / "model.safetensors"
+    mine = tmp_path / "mine.toml"
+    mine.write_text(
+        f'base = "{small_recipe}"\nname = "mine"\ninit = "model.safetensors"\ninit_sha256 = "{sha256(first)}"\n'
+        "[training]\nepochs = 1\nlearning_rate = 1e-12\n"
+    )
+    words = _words(tested_persons, mine, tmp_path / "run", "--init", first, "--stop-after", "float")
+    assert run(words) == 0
+    before, after = (
+        load_checkpoint(path).weights for path in (first, tmp_path / "run" / "float" / "model.safetensors")
+    )
+    assert any(name.startswith("classifier") for name in before)
+    for name, value in before.items():
+        if value.ndim == 4:  # the convolutions; BatchNorm's statistics move with what it sees
+            np.testing.assert_allclose(after[name], value, rtol=1e-5, atol=1e-8, err_msg=name)
+
+
+def test_a_whole_network_must_be_the_recipe_s(
+    recipe_run: Path,
+    tested_persons: Path,
+    small_recipe: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = recipe_run / "float" / "model.safetensors"
+    mine = tmp_path / "mine.toml"
+    mine.write_text(
+        f'base = "{small_recipe}"\nname = "mine"\ninit = "model.safetensors"\n'
+        "[model.network]\ndecoder_channels = 24\noutput_stride = 8\n"
+    )
+    assert run(_words(tested_persons, mine, tmp_path / "run", "--init", first)) == 1
+    message = capsys.readouterr().err
+    assert "holds another network than the recipe mine (" in message
+    assert "decoder_channels 16, not 24" in message
+    assert "output_stride 16, not 8" in message
+    assert not (tmp_path / "run" / "float").exists()
 
 
 def test_a_layout_without_sources_is_refused(
