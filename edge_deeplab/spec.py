@@ -19,6 +19,11 @@ PERSON = "person"
 
 _LEAST_SIDE = 32  # of a network's input: one position at the largest output stride
 _LEAST = f"{_LEAST_SIDE}x{_LEAST_SIDE}"
+# A zero too many, in a setting or in the header of a downloaded checkpoint, must not take all memory.
+_WIDEST = 8192  # channels: twice the widest layer of the papers, VGG-16's fc6
+_LARGEST_WIDTH = 8.0
+_LARGEST_SIDE = 8192  # pixels
+_MOST_CLASSES = 255  # a mask holds a pixel's class in 8 bits, and 255 is "ignore"
 
 
 class Backbone(StrEnum):
@@ -256,9 +261,12 @@ class NetworkSpec:
             raise SpecError(f"output stride {self.output_stride} does not exist: choose 8, 16 or 32")
         if not 0 < self.width_multiplier < math.inf:
             raise SpecError(f"width multiplier {self.width_multiplier} is not positive and finite: try 1.0 or 0.5")
+        if self.width_multiplier > _LARGEST_WIDTH:
+            raise SpecError(f"width multiplier {self.width_multiplier} is too large: use at most {_LARGEST_WIDTH:g}")
         for name in ("channel_divisor", "aspp_channels", "decoder_channels", "skip_channels", "num_classes"):
-            if getattr(self, name) < 1:
-                raise SpecError(f"{name} is {getattr(self, name)}: it must be at least 1")
+            most = _MOST_CLASSES if name == "num_classes" else _WIDEST
+            if not 1 <= getattr(self, name) <= most:
+                raise SpecError(f"{name} is {getattr(self, name)}: it must be at least 1 and at most {most}")
         if any(rate < 1 for rate in self.atrous_rates):
             raise SpecError(f"atrous rates {self.atrous_rates} must be at least 1")
         if not self.input_scales or not all(0 < scale < math.inf for scale in self.input_scales):
@@ -342,7 +350,12 @@ class ModelSpec:
             )
         if min(self.height, self.width) < _LEAST_SIDE:
             raise SpecError(f"input size {self.height}x{self.width} is too small: use at least {_LEAST}")
-        smallest = min(self.network.input_scales)
+        smallest, largest = min(self.network.input_scales), max(self.network.input_scales)
+        if max(self.height, self.width) * max(largest, 1) > _LARGEST_SIDE:
+            raise SpecError(
+                f"input size {self.height}x{self.width} at scale {largest:g} is too large: use at most {_LARGEST_SIDE} "
+                "pixels a side"
+            )
         if min(self.height, self.width) * smallest < _LEAST_SIDE:
             raise SpecError(
                 f"input scale {smallest} makes less than {_LEAST} of {self.height}x{self.width}: "

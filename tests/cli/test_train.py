@@ -117,6 +117,11 @@ def test_the_head_and_its_parts(edge_deeplab: Run, made_persons: Path, tmp_path:
         ("--head v4", "'v4' is not one of 'v1', 'v2', 'v3', 'v3+'", 2),
         ("--head v1 --set decoder=true", "decoder cannot go with summed branches", 1),
         ("--head-channels 0", "aspp_channels is 0: it must be at least 1", 1),
+        (
+            "--set skip_channels=100000000000",
+            "skip_channels is 100000000000: it must be at least 1 and at most 8192",
+            1,
+        ),
         ("--output-stride 0", "output stride 0 does not exist: choose 8, 16 or 32", 1),
         ("--width 0", "width multiplier 0.0 is not positive", 1),
         # --classes

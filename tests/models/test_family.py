@@ -220,11 +220,28 @@ def test_space_to_batch_counts_a_map_up_to_the_next_multiple_of_the_rate() -> No
         ({"aspp_refine": True}, "in place of a decoder"),
         ({"input_scales": ()}, "at least one"),
         ({"input_scales": (1.0, 0.0)}, "must be positive"),
+        ({"channel_divisor": 9000}, "channel_divisor is 9000: it must be at least 1 and at most 8192"),
+        ({"aspp_channels": 10**11}, "aspp_channels is 100000000000: it must be"),
+        ({"width_multiplier": 1e6}, "width multiplier 1000000.0 is too large: use at most 8"),
+        ({"num_classes": 256}, "num_classes is 256: it must be at least 1 and at most 255"),
     ],
 )
 def test_combinations_that_do_not_exist_are_refused(settings: dict[str, object], said: str) -> None:
     with pytest.raises(SpecError, match=said):
         NetworkSpec(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("scales", "side", "said"),
+    [
+        ((1.0,), 100_000, "input size 100000x64 at scale 1 is too large: use at most 8192 pixels a side"),
+        ((0.5,), 8193, "input size 8193x64 at scale 0.5 is too large"),
+        ((1.0, 1e9), 64, "input size 64x64 at scale 1e[+]09 is too large"),
+    ],
+)
+def test_an_input_that_no_memory_holds_is_refused(scales: tuple[float, ...], side: int, said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        ModelSpec(network=NetworkSpec(input_scales=scales), height=side, width=64)
 
 
 def test_at_an_output_stride_that_does_not_exist() -> None:
