@@ -100,8 +100,8 @@ class Agreement:
 
     @property
     def worst_class(self) -> ClassAgreement | None:
-        """The class that keeps least of its mask; None where none loses anything, or there is but one."""
-        apart = [one for one in self.classes if one.iou < 1]
+        """Of the classes that the reference has, the one that keeps least; None where none loses anything."""
+        apart = [one for one in self.classes if one.pixels and one.iou < 1]
         return min(apart, key=lambda one: one.iou, default=None)
 
 

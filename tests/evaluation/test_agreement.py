@@ -47,7 +47,7 @@ def test_several_classes_are_judged_by_their_winners() -> None:
     assert result.mask_agreement == pytest.approx(2 / 3)
     assert result.reference_iou == 1 / 3  # cat: 1 of 2, dog: 0 of 1
     assert result.classes == (ClassAgreement("cat", 2, 1 / 2), ClassAgreement("dog", 0, 0.0))
-    assert result.worst_class == ClassAgreement("dog", 0, 0.0)
+    assert result.worst_class == ClassAgreement("cat", 2, 1 / 2)  # the reference has no dog to keep
 
 
 def _scores(winners: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
