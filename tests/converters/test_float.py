@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -188,3 +191,19 @@ def test_the_same_checkpoint_gives_the_same_bytes(
 def test_an_onnx_file_says_nothing_of_this_machine(small_onnx: bytes) -> None:
     assert str(Path(__file__).parents[2]).encode() not in small_onnx
     assert b"forward" not in small_onnx  # a line of a stack trace
+
+
+def test_the_graph_alone_is_handed_on_to_the_converter(small_onnx: bytes, tmp_path: Path) -> None:
+    """Keras' own description beside it holds every layer once more: over 19 GB of memory for a large network."""
+    source = tmp_path / "network.onnx"
+    source.write_bytes(small_onnx)
+    code = (
+        "import sys; from pathlib import Path; from converters.tensorflow_worker import write_saved_model; "
+        "write_saved_model(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, source, tmp_path / "saved"], check=True, capture_output=True, env=os.environ
+    )
+    saved = (tmp_path / "saved" / "saved_model.pb").read_bytes()
+    assert len(saved) > len(small_onnx) / 2  # the weights are in it
+    assert b"_tf_keras" not in saved
