@@ -30,7 +30,7 @@ from edge_deeplab.inspection.summary import (
     Sidecar,
 )
 from edge_deeplab.inspection.verdict import Kind, broken_promise, judge
-from edge_deeplab.spec import Fusion, ModelSpec
+from edge_deeplab.spec import Fusion, ModelSpec, NetworkSpec
 
 PIXELS, PROBABILITIES = "RGB in 0 .. 1", "probability"
 _IMAGE_CHANNELS = (1, 3, 4)  # grey, RGB, RGB with alpha
@@ -132,7 +132,10 @@ def quantized_tensor(value: Value, parameters: Parameters, origin: str = "") -> 
 def network_words(spec: ModelSpec) -> str:
     """ "mobilenet_v2 1.0, output stride 16, ASPP 128, decoder 128, 256x256"."""
     network = spec.network
-    parts = [network.backbone_words, f"output stride {network.output_stride}"]
+    parts = [network.backbone_words]
+    if network.channel_divisor != NetworkSpec().channel_divisor:
+        parts.append(f"channels in multiples of {network.channel_divisor}")
+    parts.append(f"output stride {network.output_stride}")
     if network.aspp_fusion is Fusion.SUMMED:
         parts.append(f"scores at rates {', '.join(map(str, network.atrous_rates))} added")
     else:

@@ -9,9 +9,11 @@ import numpy as np
 
 from edge_deeplab.checkpoint import IntegerWeight, load_checkpoint, save_checkpoint, stored_tensors
 from edge_deeplab.inspection.checkpoint import summarize_checkpoint
+from edge_deeplab.inspection.describe import network_words
 from edge_deeplab.models.cost import count_cost
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.quantization.ranges import load_ranges, ranges_path
+from edge_deeplab.spec import ModelSpec, NetworkSpec
 from edge_deeplab.weights import shipped_checkpoint
 
 
@@ -34,6 +36,17 @@ def test_the_shipped_checkpoint_with_its_ranges() -> None:
         assert tensor.origin == activation.origin
     for name, weight in ranges.weights.items():
         assert by_name[name, True].scales == weight.scales
+
+
+def test_what_makes_a_network_another_one_is_said() -> None:
+    network = NetworkSpec(width_multiplier=0.5, channel_divisor=4, aspp_channels=64, decoder_channels=32)
+    assert network_words(ModelSpec(network=network)) == (
+        "mobilenet_v2 0.5, channels in multiples of 4, output stride 16, ASPP 64, decoder 32, 256x256"
+    )
+    plain = NetworkSpec(aspp_channels=128, decoder=False)
+    assert (
+        network_words(ModelSpec(network=plain)) == "mobilenet_v2 1.0, output stride 16, ASPP 128, no decoder, 256x256"
+    )
 
 
 def test_a_checkpoint_without_ranges_is_counted(small_checkpoint: Path, small_network: DeepLab) -> None:
