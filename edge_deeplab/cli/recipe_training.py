@@ -46,7 +46,7 @@ def train_recipe(
     from edge_deeplab.cli.progress import image_progress
     from edge_deeplab.data.subset import check_dataset
     from edge_deeplab.evaluation.machine import describe_machine
-    from edge_deeplab.training.float_stage import init_hash, teacher_hash, train_float
+    from edge_deeplab.training.float_stage import init_hash, require_same_network, teacher_hash, train_float
     from edge_deeplab.training.recipe import load_recipe
     from edge_deeplab.training.recipe_data import open_recipe_data
     from edge_deeplab.training.run import CHECKPOINT, RESUME, check_run
@@ -74,6 +74,7 @@ def train_recipe(
     else:
         require_no_run(out)
         files = {"init_sha256": init_hash(recipe, init), "teacher_sha256": teacher_hash(recipe, teacher)}
+        require_same_network(recipe, init)
         for split in (photos.train, photos.val):
             check_dataset(split)
         check_run(recipe.model, photos.train, photos.val, out / FLOAT, recipe.training, resume=False, devices=1)

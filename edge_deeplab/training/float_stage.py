@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.errors import SpecError
 from edge_deeplab.files import sha256
 from edge_deeplab.models.deeplab import DeepLab, build_network
@@ -69,15 +70,26 @@ def _first_network(recipe: Recipe, data: RecipeData, init: Path | None) -> DeepL
         network = build_network(recipe.model.network)
         initialize_backbone(network, recipe.init if init is None else str(init), data.train, recipe.model)
         return network
-    network, spec = network_for(init, recipe.model.classes)
-    if spec != recipe.model.network:
-        ours, theirs = asdict(recipe.model.network), asdict(spec)
-        differing = [f"{name} {theirs[name]}, not {ours[name]}" for name in ours if theirs[name] != ours[name]]
+    require_same_network(recipe, init)
+    return network_for(init, recipe.model.classes)[0]
+
+
+def require_same_network(recipe: Recipe, init: Path | None) -> None:
+    """See that first weights that are a checkpoint are of the recipe's network, whatever their classes.
+
+    Raises:
+        SpecError: they are of another one; the message says what differs.
+        CheckpointError: the checkpoint cannot be read.
+    """
+    if init is None or init.suffix.lower() != CHECKPOINT_SUFFIX:
+        return
+    ours = asdict(recipe.model.network)
+    theirs = asdict(load_checkpoint(init).spec.network) | {"num_classes": ours["num_classes"]}
+    if differing := [f"{name} {theirs[name]}, not {ours[name]}" for name in ours if theirs[name] != ours[name]]:
         raise SpecError(
             f"{init} holds another network than the recipe {recipe.name} ({', '.join(differing)}): a checkpoint is "
             "taken whole, so write the recipe's model.network as the checkpoint's (edge-deeplab inspect shows it)"
         )
-    return network
 
 
 def init_hash(recipe: Recipe, init: Path | None) -> str:

@@ -194,16 +194,20 @@ def test_the_first_weights_are_the_recipe_s(
         assert not (tmp_path / "run").exists()
 
 
+def _going_on_from(checkpoint: Path, base: Path, folder: Path, changes: str) -> Path:
+    """A recipe that goes on from a checkpoint."""
+    path = folder / "mine.toml"
+    init = f'init = "{checkpoint.name}"\ninit_sha256 = "{sha256(checkpoint)}"\n'
+    path.write_text(f'base = "{base}"\nname = "mine"\n{init}{changes}')
+    return path
+
+
 def test_a_recipe_goes_on_from_a_whole_network(
     recipe_run: Path, tested_persons: Path, small_recipe: Path, tmp_path: Path
 ) -> None:
     """With hardly any learning rate, what comes out is what went in: the head, too."""
     first = recipe_run / "float" / "model.safetensors"
-    mine = tmp_path / "mine.toml"
-    mine.write_text(
-        f'base = "{small_recipe}"\nname = "mine"\ninit = "model.safetensors"\ninit_sha256 = "{sha256(first)}"\n'
-        "[training]\nepochs = 1\nlearning_rate = 1e-12\n"
-    )
+    mine = _going_on_from(first, small_recipe, tmp_path, "[training]\nepochs = 1\nlearning_rate = 1e-12\n")
     words = _words(tested_persons, mine, tmp_path / "run", "--init", first, "--stop-after", "float")
     assert run(words) == 0
     before, after = (
@@ -223,17 +227,14 @@ def test_a_whole_network_must_be_the_recipe_s(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     first = recipe_run / "float" / "model.safetensors"
-    mine = tmp_path / "mine.toml"
-    mine.write_text(
-        f'base = "{small_recipe}"\nname = "mine"\ninit = "model.safetensors"\n'
-        "[model.network]\ndecoder_channels = 24\noutput_stride = 8\n"
-    )
+    changes = "[model.network]\ndecoder_channels = 24\noutput_stride = 8\n"
+    mine = _going_on_from(first, small_recipe, tmp_path, changes)
     assert run(_words(tested_persons, mine, tmp_path / "run", "--init", first)) == 1
     message = capsys.readouterr().err
     assert "holds another network than the recipe mine (" in message
     assert "decoder_channels 16, not 24" in message
     assert "output_stride 16, not 8" in message
-    assert not (tmp_path / "run" / "float").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_layout_without_sources_is_refused(
