@@ -149,6 +149,7 @@ def test_masks_show_where_each_artifact_has_less_and_more_than_the_reference(pag
     names = [figure.all("b")[0].words for figure in figures]
     assert names == ["photo", "true mask", "model.safetensors", "right.tflite", "off.tflite"]
     assert "8 pixels missing, 30 added" in figures[-1].words
+    assert any("missing (the reference has a person there)" in one.words for one in root.all("p"))
     off = np.asarray(decoded(figures[-1].all("img")[0]))
     assert (np.count_nonzero(off == 2), np.count_nonzero(off == 3)) == (8, 30)
     assert not (np.asarray(decoded(figures[-2].all("img")[0])) > 1).any()
@@ -230,6 +231,10 @@ def test_of_several_classes_the_one_that_keeps_least_is_named(session_of: Any) -
     console = Console(width=120, record=True, force_terminal=False, file=io.StringIO())
     console.print(parity_tables(report, width=120))
     assert "least alike: bottle (IoU 0.5000, 2 pixels): off.tflite\n" in console.export_text()
-    html = parity_page(report, [], day=datetime.date(2026, 1, 31), versions={"python": "3.11"})
+    shown = exhibits(report, reference, candidates, images)
+    html = parity_page(report, shown, day=datetime.date(2026, 1, 31), versions={"python": "3.11"})
+    (legend,) = [one.words for one in Reader(html).root.all("p") if "missing" in one.words]
+    assert "missing (the reference has a class there, and the artifact not the same)" in legend
+    assert "person" not in legend
     assert "The class that keeps least of its mask: off.tflite bottle (IoU 0.5000, 2 pixels)." in html
     assert [one["name"] for one in report.to_dict()["artifacts"][1]["classes"]] == ["cat", "bottle"]
