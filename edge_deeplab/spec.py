@@ -23,6 +23,7 @@ _LEAST = f"{_LEAST_SIDE}x{_LEAST_SIDE}"
 _WIDEST = 8192  # channels: twice the widest layer of the papers, VGG-16's fc6
 _LARGEST_WIDTH = 8.0
 _LARGEST_SIDE = 8192  # pixels
+_MOST_BRANCHES = 16  # atrous rates, input scales: over twice the six scales that the papers evaluate at
 _MOST_CLASSES = 255  # a mask holds a pixel's class in 8 bits, and 255 is "ignore"
 
 
@@ -269,6 +270,9 @@ class NetworkSpec:
                 raise SpecError(f"{name} is {getattr(self, name)}: it must be at least 1 and at most {most}")
         if any(rate < 1 for rate in self.atrous_rates):
             raise SpecError(f"atrous rates {self.atrous_rates} must be at least 1")
+        for name in ("atrous_rates", "input_scales"):
+            if len(getattr(self, name)) > _MOST_BRANCHES:
+                raise SpecError(f"{name} has {len(getattr(self, name))} entries: use at most {_MOST_BRANCHES}")
         if not self.input_scales or not all(0 < scale < math.inf for scale in self.input_scales):
             raise SpecError(f"input scales {self.input_scales} must be positive, and at least one: try 0.5, 0.75 and 1")
         self._check_backbone()

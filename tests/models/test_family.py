@@ -219,6 +219,8 @@ def test_space_to_batch_counts_a_map_up_to_the_next_multiple_of_the_rate() -> No
         ({"aspp_hidden": True}, "belongs to summed"),
         ({"aspp_refine": True}, "in place of a decoder"),
         ({"input_scales": ()}, "at least one"),
+        ({"input_scales": (1.0,) * 17}, "input_scales has 17 entries: use at most 16"),
+        ({"atrous_rates": (6,) * 17}, "atrous_rates has 17 entries: use at most 16"),
         ({"input_scales": (1.0, 0.0)}, "must be positive"),
         ({"channel_divisor": 9000}, "channel_divisor is 9000: it must be at least 1 and at most 8192"),
         ({"aspp_channels": 10**11}, "aspp_channels is 100000000000: it must be"),
