@@ -2,12 +2,12 @@
 
     python benchmarks/ship_model.py NAME RUN DATA --against PEER
 
-RUN is the folder of ``edge-deeplab train DATA --recipe NAME --out RUN``, both of its stages finished; PEER the model
+RUN is the folder of ``edge-deeplab train DATA --recipe NAME --out RUN``, all of its stages finished; PEER the model
 file that its latency is compared with. Writes into edge_deeplab/weights, the card last: the checkpoint with its weights
 as the integers that they are, the learned ranges, the int8 file that they give, and the card with what the float parent
 and the int8 file score on the test split, as it is and disturbed. The float parent goes into
 benchmarks/NAME_float.safetensors, in half precision: that file is what is measured. What the run left of its course
-goes into benchmarks/runs/NAME: its settings, the digests of its data, and both stages epoch by epoch. What only a
+goes into benchmarks/runs/NAME: its settings, the digests of its data, and each stage epoch by epoch. What only a
 person can say of the model stands in benchmarks/cards.toml.
 """
 
@@ -52,7 +52,7 @@ from edge_deeplab.training.callbacks import CURVES
 from edge_deeplab.training.recipe import Recipe, load_recipe
 from edge_deeplab.training.recipe_data import TRAIN
 from edge_deeplab.training.run import CHECKPOINT
-from edge_deeplab.training.run_record import FLOAT, INT8, RECIPE, RECORD, finished_stages
+from edge_deeplab.training.run_record import INT8, RECIPE, RECORD, finished_stages, stages
 from edge_deeplab.weights import FOLDER
 from edge_deeplab.weights.card import Card, TrainingData
 from edge_deeplab.weights.reading import read
@@ -77,16 +77,21 @@ class Run:
     Attributes:
         recipe: what was run.
         record: what the run noted of its data, first weights and machine.
-        parent: the float checkpoint.
+        floats: stage to float checkpoint, in order; the last is the integer network's parent.
         trained: the quantization-aware one.
         folder: where they lie.
     """
 
     recipe: Recipe
     record: Mapping[str, Any]
-    parent: Checkpoint
+    floats: Mapping[str, Checkpoint]
     trained: Checkpoint
     folder: Path
+
+    @property
+    def parent(self) -> Checkpoint:
+        """The float checkpoint that the integer network came from."""
+        return list(self.floats.values())[-1]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -146,7 +151,7 @@ def ship(arguments: argparse.Namespace) -> None:
             known_failures=words.known_failures,
         )
         card.write(Path(folder) / f"{name}.json")
-        keep_course(run.folder, arguments.logs / name)
+        keep_course(run, arguments.logs / name)
         move(parent, arguments.parents / parent.name)
         for path in (*files, Path(folder) / f"{name}.json"):
             move(path, arguments.weights / path.name)
@@ -175,32 +180,35 @@ def load_run(folder: Path, name: str) -> Run:
         CheckpointError: there is none, a stage is not finished, or a checkpoint was changed or is of another parent.
         SpecError: it is the run of another recipe, or a checkpoint is of another network than the recipe's.
     """
-    missing = {FLOAT, INT8} - finished_stages(folder).keys()
-    if missing:
-        raise CheckpointError(f"{folder} has not finished {', '.join(sorted(missing))}: go on with train --resume")
+    finished = finished_stages(folder)
     recipe = load_recipe(folder / RECIPE)
+    if missing := [stage for stage in stages(recipe) if stage not in finished]:
+        raise CheckpointError(f"{folder} has not finished {', '.join(missing)}: go on with train --resume")
     if recipe.name != name:
         raise SpecError(f"{folder} is a run of the recipe {recipe.name!r}, not of {name!r}")
-    parent, trained = (load_checkpoint(folder / stage / CHECKPOINT) for stage in (FLOAT, INT8))
-    if trained.notes["parent_sha256"] != parent.sha256:
-        raise CheckpointError(f"{folder / INT8} was not trained from {folder / FLOAT}: train it again")
-    if {parent.spec, trained.spec} != {recipe.model}:
+    floats = {stage: load_checkpoint(folder / stage / CHECKPOINT) for stage in stages(recipe)}
+    trained = floats.pop(INT8)
+    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    run = Run(recipe, record, floats, trained, folder)
+    if trained.notes["parent_sha256"] != run.parent.sha256:
+        raise CheckpointError(f"{folder / INT8} was not trained from {folder / [*floats][-1]}: train it again")
+    if {run.parent.spec, trained.spec} != {recipe.model}:
         raise SpecError(f"the checkpoints in {folder} are not of the network that the recipe describes")
-    return Run(recipe, json.loads((folder / RECORD).read_text(encoding="utf-8")), parent, trained, folder)
+    return run
 
 
-def keep_course(run: Path, place: Path) -> None:
-    """Copy what a run left of its course: RUN/recipe.json, RUN/record.json, both stages' curves.
+def keep_course(run: Run, place: Path) -> None:
+    """Copy what a run left of its course: RUN/recipe.json, RUN/record.json, each stage's curves.
 
     Raises:
         OutputError: the place cannot be written to.
     """
     make_folder(place)
     for name in (RECIPE, RECORD):
-        write_bytes(place / name, (run / name).read_bytes())
-    for stage in (FLOAT, INT8):
+        write_bytes(place / name, (run.folder / name).read_bytes())
+    for stage in stages(run.recipe):
         for suffix in (".csv", ".png"):
-            write_bytes(place / f"{stage}{suffix}", (run / stage / CURVES).with_suffix(suffix).read_bytes())
+            write_bytes(place / f"{stage}{suffix}", (run.folder / stage / CURVES).with_suffix(suffix).read_bytes())
 
 
 def _files(run: Run, folder: Path) -> tuple[tuple[Path, Path, Path, Path], Path]:
@@ -260,13 +268,16 @@ def _training_data(run: Run) -> tuple[TrainingData, ...]:
 
 def _settings(run: Run) -> dict[str, Any]:
     """How it was trained, every setting as it was, and what the stages came to on the validation split."""
-    before, after = run.parent.notes, run.trained.notes
+    after = run.trained.notes
     return {
         "init": {**run.record["init"], "terms": run.recipe.init_terms},
         "chosen_on": "the validation split",
         "data": run.record["sources"],
         "machine": run.record["machine"],
-        FLOAT: {"epoch": before["epoch"], "val_iou": before["val_iou"], **before["recipe"]},
+        **{
+            stage: {"epoch": one.notes["epoch"], "val_iou": one.notes["val_iou"], **one.notes["recipe"]}
+            for stage, one in run.floats.items()
+        },
         "quantization_aware": {"epoch": after["epoch"], "val_iou": after["val_iou"], **after["quantization_aware"]},
     }
 

@@ -160,6 +160,28 @@ def recipe_run(
 
 
 @pytest.fixture(scope="session")
+def settling_recipe(small_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small recipe with a settling, in which the network hardly moves."""
+    path = tmp_path_factory.mktemp("settling") / "recipe.toml"
+    settling = "[settling]\nepochs = 1\nlearning_rate = 1e-12\naugmentation.scale = [1.0, 1.1]\n"
+    path.write_text(f'base = "{small_recipe}"\nname = "settling"\n{settling}')
+    return path
+
+
+@pytest.fixture(scope="session")
+def settled_run(
+    tested_persons: Path, settling_recipe: Path, one_thread: None, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """As recipe_run, with the settling recipe: three stages. Do not change it: copy it."""
+    from edge_deeplab.cli.main import run
+
+    out = tmp_path_factory.mktemp("settled_run")
+    words = ["train", tested_persons, "--recipe", settling_recipe, "--out", out, "--accelerator", "cpu"]
+    assert run([str(word) for word in words]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
 def torchvision_deeplab() -> Callable[[str], nn.Module]:
     """torchvision's function name to its DeepLabV3 for three classes, in eval mode, with random weights; its BatchNorms
     have seen random pictures. ResNets with their auxiliary classifier.

@@ -1,9 +1,9 @@
-"""A recipe from its photos to the int8 checkpoint: float training, then the quantization-aware fine-tune."""
+"""A recipe from its photos to the int8 checkpoint: float training, settling, the quantization-aware fine-tune."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,36 +32,41 @@ def train_recipe(
         out: folder of the run.
         init: the file with the first weights, where the recipe starts from one.
         teacher: the teacher's checkpoint, where the recipe has one.
-        stop_after: the stage that is the last: "float" or "int8".
+        stop_after: the stage that is the last: "float", "settled" or "int8".
         workers: processes that load photos; None: as the recipe says. The result does not depend on it.
         accelerator: Lightning's name.
         other_data: train on photos that the recipe was not made with.
         resume: go on with the run in ``out``, wherever it stopped.
 
     Raises:
-        SpecError: no such recipe, or another file of first weights than the recipe's.
+        SpecError: no such recipe, no such stage in it, or another file of first weights than the recipe's.
         DatasetError, CheckpointError, OutputError: as ``open_recipe_data``, ``require_same_run`` and ``train``.
     """
     from edge_deeplab.cli.fine_tuning import fine_tune
     from edge_deeplab.cli.progress import image_progress
     from edge_deeplab.data.subset import check_dataset
+    from edge_deeplab.errors import SpecError
     from edge_deeplab.evaluation.machine import describe_machine
-    from edge_deeplab.training.float_stage import init_hash, require_same_network, teacher_hash, train_float
+    from edge_deeplab.training.float_stage import init_hash, require_same_network, settle, teacher_hash, train_float
     from edge_deeplab.training.recipe import load_recipe
     from edge_deeplab.training.recipe_data import open_recipe_data
     from edge_deeplab.training.run import CHECKPOINT, RESUME, check_run
     from edge_deeplab.training.run_record import (
         FLOAT,
         INT8,
+        SETTLED,
         begin_run,
         finish_stage,
         finished_stages,
         require_no_run,
         require_same_run,
         require_same_teacher,
+        stages,
     )
 
     recipe = load_recipe(name)
+    if stop_after not in stages(recipe):
+        raise SpecError(f"the recipe {recipe.name} has no stage {stop_after!r}: it has {', '.join(stages(recipe))}")
     if workers is not None:
         recipe = recipe.with_workers(workers)
     with image_progress("comparing the photos with the recipe's") as progress:
@@ -69,7 +74,7 @@ def train_recipe(
     if resume:
         require_same_run(out, recipe, photos.photos)
         done = finished_stages(out)
-        if FLOAT not in done:
+        if not {*stages(recipe)} - {INT8} <= done.keys():
             require_same_teacher(out, teacher_hash(recipe, teacher))
     else:
         require_no_run(out)
@@ -80,20 +85,21 @@ def train_recipe(
         check_run(recipe.model, photos.train, photos.val, out / FLOAT, recipe.training, resume=False, devices=1)
         begin_run(out, recipe, photos.photos, describe_machine(["torch", "torchvision", "lightning"]), **files)
         done = {}
-    if FLOAT not in done:
-        resumed = (out / FLOAT / RESUME).exists()
-        train_float(recipe, photos, out / FLOAT, init=init, teacher=teacher, resume=resumed, accelerator=accelerator)
-        _say(out / FLOAT / CHECKPOINT, finish_stage(out, FLOAT))
-    if INT8 not in done and stop_after == INT8:
-        fine_tune(
-            out / FLOAT / CHECKPOINT,
-            (photos.train, photos.val),
-            out / INT8,
-            recipe.quantization_aware,
-            resume=(out / INT8 / RESUME).exists(),
-            accelerator=accelerator,
-        )
-        _say(out / INT8 / CHECKPOINT, finish_stage(out, INT8))
+    parent = out
+    for stage in stages(recipe):
+        folder = out / stage
+        if stage not in done:
+            how: Any = {"resume": (folder / RESUME).exists(), "accelerator": accelerator}
+            if stage == FLOAT:
+                train_float(recipe, photos, folder, init=init, teacher=teacher, **how)
+            elif stage == SETTLED:
+                settle(recipe, photos, parent, folder, teacher=teacher, **how)
+            else:
+                fine_tune(parent, (photos.train, photos.val), folder, recipe.quantization_aware, **how)
+            _say(folder / CHECKPOINT, finish_stage(out, stage))
+        parent = folder / CHECKPOINT
+        if stage == stop_after:
+            break
 
 
 def _say(checkpoint: Path, result: StageResult) -> None:

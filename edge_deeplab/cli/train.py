@@ -42,10 +42,12 @@ _OF_THE_NETWORK = (
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
-@click.option("--recipe", metavar="NAME", help="portrait, portrait-fast, portrait-open or FILE.toml: it says the rest.")
+@click.option(
+    "--recipe", metavar="NAME", help="portrait, portrait-fast, portrait-open, ... or FILE.toml: it says the rest."
+)
 @click.option(
     "--stop-after",
-    type=click.Choice(["float", "int8"]),
+    type=click.Choice(["float", "settled", "int8"]),
     default="int8",
     show_default=True,
     help="With --recipe: the last stage; --resume goes on from there.",

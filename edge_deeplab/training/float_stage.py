@@ -1,4 +1,4 @@
-"""A recipe's first stage: the float network."""
+"""A recipe's stages before the integer network: the float network is trained, and may settle."""
 
 from __future__ import annotations
 
@@ -59,6 +59,47 @@ def train_float(
         out,
         recipe.training,
         teacher=None if teacher is None else load_teacher(teacher, recipe.model.classes, recipe.training.teacher),
+        resume=resume,
+        accelerator=accelerator,
+    )
+
+
+def settle(
+    recipe: Recipe,
+    data: RecipeData,
+    parent: Path,
+    out: Path,
+    *,
+    teacher: Path | None,
+    resume: bool = False,
+    accelerator: str = "auto",
+) -> Path:
+    """Train a recipe's float network on, as ``recipe.settling`` says.
+
+    Args:
+        recipe: one with a settling.
+        parent: the checkpoint of :func:`train_float`.
+        data, out, teacher, resume, accelerator: as there.
+
+    Returns:
+        The checkpoint's path.
+
+    Raises:
+        SpecError: as :func:`teacher_hash`.
+        CheckpointError: the parent or the teacher cannot be read.
+        DatasetError, CheckpointError, OutputError: as ``train``.
+    """
+    assert recipe.settling is not None
+    teacher_hash(recipe, teacher)
+    torch.manual_seed(recipe.settling.seed)
+    return train(
+        build_network(recipe.model.network) if resume else network_for(parent, recipe.model.classes)[0],
+        recipe.model,
+        data.train,
+        data.val,
+        out,
+        recipe.settling,
+        teacher=None if teacher is None else load_teacher(teacher, recipe.model.classes, recipe.settling.teacher),
         resume=resume,
         accelerator=accelerator,
     )

@@ -34,7 +34,7 @@ Table = Mapping[str, Any]
 
 _REQUIRED = ("name", "summary", "sources")
 _TEXTS = ("name", "summary", "init", "init_sha256", "init_terms", "teacher", "teacher_sha256")
-_KEYS = (*_TEXTS, "model", "sources", "data", "training", "quantization_aware")
+_KEYS = (*_TEXTS, "model", "sources", "data", "training", "settling", "quantization_aware")
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,11 @@ class Recipe:
         sources: name of a source to what is done with it. Sources that are not named are left out.
         data: source to split to digest, of the photos that the recipe was made with; empty: not fixed.
         training: of the float network.
+        settling: of the float network once more, a short run behind ``training`` on photos that are varied less, nearer
+            to those that are met in use (as YOLOX ends without its mosaics; Ge et al. 2021, section 2.1). What the file
+            does not say is as in ``training``. None: there is no such run.
         quantization_aware: of the integer network that it becomes. What the file does not say is as in
-            ``FINE_TUNING``; seed and augmentation are as in ``training``.
+            ``FINE_TUNING``; seed and augmentation are those of the float network's last run.
         table: the file's contents, its base included.
     """
 
@@ -93,6 +96,7 @@ class Recipe:
     sources: Mapping[str, Source]
     data: Mapping[str, Mapping[str, Digest]]
     training: TrainingConfig
+    settling: TrainingConfig | None
     quantization_aware: QuantizationAwareConfig
     table: Table
 
@@ -118,6 +122,7 @@ class Recipe:
         return replace(
             self,
             training=replace(self.training, workers=count),
+            settling=self.settling and replace(self.settling, workers=count),
             quantization_aware=replace(fine_tuning, training=replace(fine_tuning.training, workers=count)),
         )
 
@@ -152,7 +157,13 @@ class Recipe:
                 f"{where}: training.distillation is {training.distillation}, and the teacher {texts['teacher']!r}: "
                 "give both or neither"
             )
-        fine_tuning = replace(FINE_TUNING, seed=training.seed, augmentation=training.augmentation)
+        settling = None
+        if "settling" in table:
+            settling = changed(training, subtable(table, "settling", where), f"{where}: settling")
+            if settling.distillation and not texts["teacher"]:
+                raise SpecError(f"{where}: settling.distillation is {settling.distillation}, and there is no teacher")
+        last = settling or training
+        fine_tuning = replace(FINE_TUNING, seed=last.seed, augmentation=last.augmentation)
         digests = subtable(table, "data", where)
         return Recipe(
             **{**texts, "init": texts["init"] or "none"},
@@ -163,6 +174,7 @@ class Recipe:
                 for source in digests
             },
             training=training,
+            settling=settling,
             quantization_aware=changed(
                 QuantizationAwareConfig(fine_tuning),
                 subtable(table, "quantization_aware", where),

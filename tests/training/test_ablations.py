@@ -70,8 +70,8 @@ def test_the_list_that_comes_with_it(ablations: ModuleType) -> None:
     """Every row is another recipe than the first, and laid out for the same steps but where it says so."""
     rows = ablations.read_ablations(ablations.LIST).rows
     first = rows[0].recipe
-    assert first.table != load_recipe("portrait-fast").table
-    assert first.model == load_recipe("portrait-fast").model
+    assert first.table != load_recipe("portrait-fast-first").table
+    assert first.model == load_recipe("portrait-fast-first").model
     for row in rows[1:]:
         assert row.recipe.sha256 != first.sha256, row.name
         assert row.recipe.training.epoch_steps == first.training.epoch_steps == 120

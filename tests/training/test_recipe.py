@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.data.transforms import Augmentation
 from edge_deeplab.errors import SpecError
 from edge_deeplab.spec import NetworkSpec
@@ -14,6 +15,7 @@ from edge_deeplab.training.config import OptimizerKind, TrainingConfig
 from edge_deeplab.training.quantization_aware import FINE_TUNING
 from edge_deeplab.training.recipe import load_recipe, shipped_recipes
 
+ROOT = Path(__file__).resolve().parents[2]
 _FIRST = 'name = "mine"\nsummary = "a test"\n'
 _SMALLEST = _FIRST + "[sources.made]\n"
 # They came after the shipped recipes were run: written out, they would change those recipes' hashes.
@@ -67,6 +69,22 @@ def test_tables_reach_every_setting(written: Path) -> None:
     assert recipe.quantization_aware.distillation == 0.25
 
 
+def test_a_network_settles_as_it_was_trained_but_for_what_is_said(written: Path) -> None:
+    assert load_recipe(written).settling is None
+    written.write_text(
+        _SMALLEST
+        + "[training]\nseed = 7\naugmentation.flip = 0.25\n[settling]\nepochs = 2\naugmentation.scale = [0.9, 1]\n"
+    )
+    recipe = load_recipe(written)
+    assert recipe.settling is not None
+    assert recipe.training.augmentation == Augmentation(flip=0.25)
+    assert recipe.settling == replace(recipe.training, epochs=2, augmentation=Augmentation(flip=0.25, scale=(0.9, 1.0)))
+    assert recipe.quantization_aware.training.augmentation == recipe.settling.augmentation
+    assert recipe.quantization_aware.training.seed == 7
+    fewer = recipe.with_workers(0)
+    assert fewer.settling == replace(recipe.settling, workers=0)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -83,6 +101,10 @@ def test_tables_reach_every_setting(written: Path) -> None:
         (_SMALLEST + '[model.network]\natrous_rates = ["6"]\n', r"atrous_rates is '6': it must be of the type int"),
         (_SMALLEST + "[training]\naugmentation = 1\n", r"training\.augmentation is 1: it must be a table"),
         (_SMALLEST + "[training]\ndistillation = 0.5\n", r"distillation is 0\.5, and the teacher '': give both"),
+        (_SMALLEST + "[settling]\ndistillation = 0.5\n", r"settling\.distillation is 0\.5, and there is no teacher"),
+        (_SMALLEST + "[settling]\nepoch = 3\n", r"mine\.toml: settling has the unknown key 'epoch'"),
+        (_SMALLEST + "[settling.augmentation]\nturn = 2\n", r"mine\.toml: settling.* turn is 2"),
+        (_SMALLEST.replace("[sources", "settling = 3\n[sources"), r"mine\.toml\.settling is 3: it must be a table"),
         (_SMALLEST + "[training]\nema_decay = 1.5\n", r"mine\.toml: training: ema_decay is 1\.5"),
         (_SMALLEST + "[model.network]\noutput_stride = 7\n", r"model\.network: output stride 7 does not exist"),
         (_SMALLEST + "repeat = -1\n", r"sources\.made: repeat is -1"),
@@ -159,11 +181,19 @@ def test_shipped_recipes_leave_nothing_open(name: str) -> None:
 
 
 def test_the_shipped_recipes() -> None:
-    assert shipped_recipes() == ("portrait", "portrait-fast", "portrait-open")
-    portrait, fast, opened = (load_recipe(name) for name in shipped_recipes())
+    assert shipped_recipes() == ("portrait", "portrait-fast", "portrait-fast-first", "portrait-first", "portrait-open")
+    portrait, fast, opened = (load_recipe(name) for name in ("portrait", "portrait-fast", "portrait-open"))
     assert fast.model.network.width_multiplier < portrait.model.network.width_multiplier
     assert fast.sources == portrait.sources
     used = [source for source in opened.sources.values() if source.repeat]
     assert used
     assert all(source.open for source in used)
     assert not all(source.open for name, source in portrait.sources.items() if name in portrait.repeats)
+
+
+@pytest.mark.parametrize(("name", "first"), [("portrait", "portrait-first"), ("portrait-fast", "portrait-fast-first")])
+def test_what_a_shipped_recipe_goes_on_from_is_in_the_repository(name: str, first: str) -> None:
+    recipe, before = load_recipe(name), load_recipe(first)
+    start = load_checkpoint(ROOT / "benchmarks" / recipe.init)
+    assert start.sha256 == recipe.init_sha256
+    assert recipe.model == before.model == start.spec

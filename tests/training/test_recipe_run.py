@@ -84,6 +84,50 @@ def test_a_stage_that_was_finished_but_not_noted_is_not_trained_again(
     assert json.loads((out / "record.json").read_text()) == json.loads((recipe_run / "record.json").read_text())
 
 
+def test_a_network_settles_between_the_float_and_the_integer_training(recipe_run: Path, settled_run: Path) -> None:
+    """It goes on from the float network (and, with hardly any learning rate, stays it); integers come from it."""
+    record = json.loads((settled_run / "record.json").read_text())
+    assert list(record["stages"]) == ["float", "settled", "int8"]
+    first, settled, integers = (
+        load_checkpoint(settled_run / stage / "model.safetensors") for stage in ("float", "settled", "int8")
+    )
+    # The stage before knows nothing of it.
+    assert first.sha256 == load_checkpoint(recipe_run / "float" / "model.safetensors").sha256
+    assert [one.notes["recipe"]["epochs"] for one in (first, settled)] == [2, 1]
+    assert settled.notes["recipe"]["augmentation"] == first.notes["recipe"]["augmentation"] | {"scale": [1.0, 1.1]}
+    assert settled.notes["recipe"]["batch_size"] == first.notes["recipe"]["batch_size"]
+    assert settled.sha256 != first.sha256
+    for name, value in first.weights.items():
+        if value.ndim == 4:  # the convolutions; BatchNorm's statistics move with what it sees
+            np.testing.assert_allclose(settled.weights[name], value, rtol=1e-5, atol=1e-8, err_msg=name)
+    assert integers.notes["parent_sha256"] == settled.sha256
+    assert integers.notes["quantization_aware"]["augmentation"]["scale"] == [1.0, 1.1]
+
+
+def test_a_run_that_settles_goes_on_behind_each_stage(
+    settled_run: Path, tested_persons: Path, settling_recipe: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    for more, there in (
+        (["--stop-after", "float"], ["float"]),
+        (["--stop-after", "settled", "--resume"], ["float", "settled"]),
+        (["--resume"], ["float", "settled", "int8"]),
+    ):
+        assert run(_words(tested_persons, settling_recipe, out, *more)) == 0
+        assert [stage for stage in ("float", "settled", "int8") if (out / stage).exists()] == there
+    for stage in ("float", "settled", "int8"):
+        name = f"{stage}/model.safetensors"
+        assert (out / name).read_bytes() == (settled_run / name).read_bytes(), name
+
+
+def test_a_stage_that_a_recipe_lacks_is_refused(
+    tested_persons: Path, small_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(_words(tested_persons, small_recipe, tmp_path / "run", "--stop-after", "settled")) == 1
+    assert "the recipe portrait-small has no stage 'settled': it has float, int8" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.fixture
 def other_recipe(small_recipe: Path, tmp_path: Path) -> Path:
     path = tmp_path / "other" / "small.toml"

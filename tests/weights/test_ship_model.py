@@ -16,6 +16,7 @@ from edge_deeplab import weights
 from edge_deeplab.checkpoint import load_checkpoint, stored_tensors
 from edge_deeplab.cli.main import run
 from edge_deeplab.data.opening import open_dataset
+from edge_deeplab.errors import CheckpointError
 from edge_deeplab.evaluation.disturbances import DISTURBANCES, DisturbedDataset
 from edge_deeplab.evaluation.evaluate import evaluate
 from edge_deeplab.files import sha256
@@ -72,6 +73,27 @@ def test_the_run_s_course_is_kept(shipped: Path, recipe_run: Path) -> None:
     assert sorted(path.name for path in place.iterdir()) == sorted(kept)
     for name, source in kept.items():
         assert (place / name).read_bytes() == (recipe_run / source).read_bytes()
+
+
+def test_of_a_run_that_settled_the_settled_network_is_the_parent(settled_run: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        script = importlib.import_module("ship_model")
+    found = script.load_run(settled_run, "settling")
+    assert list(found.floats) == ["float", "settled"]
+    assert found.parent.sha256 == sha256(settled_run / "settled" / "model.safetensors")
+    script.keep_course(found, tmp_path)
+    for stage in ("float", "settled", "int8"):
+        for suffix in (".csv", ".png"):
+            assert (tmp_path / f"{stage}{suffix}").read_bytes() == (
+                settled_run / stage / f"curves{suffix}"
+            ).read_bytes()
+    unfinished = Path(shutil.copytree(settled_run, tmp_path / "unfinished"))
+    record = json.loads((unfinished / "record.json").read_text())
+    del record["stages"]["settled"]
+    (unfinished / "record.json").write_text(json.dumps(record))
+    with pytest.raises(CheckpointError, match="has not finished settled: go on"):
+        script.load_run(unfinished, "settling")
 
 
 def test_only_the_latency_of_a_card_is_measured_again(shipped: Path, card: Card, tmp_path: Path) -> None:
