@@ -91,6 +91,9 @@ def settle(
     """
     assert recipe.settling is not None
     teacher_hash(recipe, teacher)
+    taught = None
+    if teacher is not None and recipe.settling.distillation:  # it may settle on the masks alone
+        taught = load_teacher(teacher, recipe.model.classes, recipe.settling.teacher)
     torch.manual_seed(recipe.settling.seed)
     return train(
         build_network(recipe.model.network) if resume else network_for(parent, recipe.model.classes)[0],
@@ -99,7 +102,7 @@ def settle(
         data.val,
         out,
         recipe.settling,
-        teacher=None if teacher is None else load_teacher(teacher, recipe.model.classes, recipe.settling.teacher),
+        teacher=taught,
         resume=resume,
         accelerator=accelerator,
     )

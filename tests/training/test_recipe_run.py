@@ -120,6 +120,20 @@ def test_a_run_that_settles_goes_on_behind_each_stage(
         assert (out / name).read_bytes() == (settled_run / name).read_bytes(), name
 
 
+def test_a_network_that_was_taught_may_settle_on_the_masks_alone(
+    recipe_run: Path, tested_persons: Path, settling_recipe: Path, tmp_path: Path
+) -> None:
+    teacher = recipe_run / "float" / "model.safetensors"
+    taught = tmp_path / "taught.toml"
+    shares = "[training]\nepochs = 1\ndistillation = 0.5\n[settling]\ndistillation = 0.0\n"
+    taught.write_text(f'base = "{settling_recipe}"\nname = "taught"\nteacher = "{teacher.name}"\n{shares}')
+    out = tmp_path / "run"
+    assert run(_words(tested_persons, taught, out, "--teacher", teacher, "--stop-after", "settled")) == 0
+    first, settled = (load_checkpoint(out / stage / "model.safetensors").notes for stage in ("float", "settled"))
+    assert first["teacher_sha256"] == sha256(teacher)
+    assert "teacher_sha256" not in settled
+
+
 def test_a_stage_that_a_recipe_lacks_is_refused(
     tested_persons: Path, small_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
