@@ -21,8 +21,8 @@ from edge_deeplab.runtime.coreml.program import read_program
 class CoremlReferenceSession(ClosedOnExit):
     """A .mlpackage with an ML Program as a :class:`~edge_deeplab.runtime.session.Session`, without Apple's runtime.
 
-    It shows what the file says, not what a phone makes of it: see docs/coreml-executor.md. Matrix products run on as
-    many threads as numpy's BLAS was told (``OPENBLAS_NUM_THREADS``); the result does not depend on it.
+    It shows what the file says, not what a phone makes of it: see docs/coreml-executor.md. It runs on the thread that
+    calls it, whatever numpy's BLAS was told (``OPENBLAS_NUM_THREADS``); the result does not depend on it.
     """
 
     def __init__(self, path: Path, *, imitate_float16: bool = False, classes: Sequence[str] | None = None) -> None:

@@ -220,6 +220,15 @@ from edge_deeplab.runtime.opening import open_session
 with open_session(pathlib.Path({str(small_packages["float32"])!r}), imitate_float16=True) as session:
     picture = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     print(hashlib.sha256(session.run(picture)).hexdigest())
+from edge_deeplab.runtime.coreml.operators.convolution import conv
+random = np.random.default_rng(0)
+for inputs, outputs, side in ((27, 16, 48), (64, 128, 64), (300, 65, 19), (1024, 256, 9), (40, 1, 100)):
+    x = random.standard_normal((1, inputs, side, side), dtype=np.float32)
+    weight = random.standard_normal((outputs, inputs, 1, 1), dtype=np.float32)
+    y = conv(x, weight)
+    expected = np.einsum("oi,nihw->nohw", weight[:, :, 0, 0].astype(float), x.astype(float))
+    assert np.abs(y - expected).max() < 1e-3, (inputs, outputs, side)
+    print(hashlib.sha256(y).hexdigest())
 heavy = {{"torch", "tensorflow", "onnx", "onnxruntime", "coremltools", "sklearn"}} & set(sys.modules)
 assert not heavy, heavy
 """

@@ -18,6 +18,8 @@ Sizes = Sequence[int] | NDArray[Any]
 
 _BLOCK = 1 << 16  # elements that a depthwise convolution works on at a time: a quarter of a megabyte stays in the cache
 _SUM = 128  # terms of a sum that BLAS is given at a time
+_ROWS = 64
+_ONE_THREAD = 1 << 18  # multiplications up to which OpenBLAS takes one thread (interface/gemm.c, 4 * 65536)
 
 
 def conv(
@@ -191,16 +193,35 @@ def _grouped(windows: Floats, weight: Floats, groups: int) -> Floats:
 def _product(left: Floats, right: Floats) -> Floats:
     """A matrix product whose last bits do not depend on BLAS's threads.
 
-    OpenBLAS cuts long sums into parts, and products with a vector into threads, by how many threads it has. So long
-    sums are cut here, shorter than it would do, and vectors are left to numpy's own loops.
+    OpenBLAS shares a product out among its threads, each of which may then end on other columns, with another kernel
+    (seen on AMD's Zen 5). It also cuts long sums into parts. So products are cut here, into parts that it leaves to one
+    thread; and products with a vector, which it shares out earlier, are left to numpy's own loops.
+
+    Args:
+        left: float32, (groups, M, K).
+        right: float32, (images, groups, K, N).
+
+    Returns:
+        float32, (images, groups, M, N).
     """
     if left.shape[-2] == 1 or right.shape[-1] == 1:
         vector: Floats = np.einsum("gmk,ngkp->ngmp", left, right)
         return vector
-    length = left.shape[-1]
-    result: Floats = np.matmul(left[..., :_SUM], right[..., :_SUM, :])
-    for first in range(_SUM, length, _SUM):
-        result += np.matmul(left[..., first : first + _SUM], right[..., first : first + _SUM, :])
+    (height, length), width = left.shape[-2:], right.shape[-1]
+    result: Floats = np.empty((*right.shape[:-2], height, width), np.float32)
+    rows = min(height, _ROWS)
+    # At least two: a single column is a vector.
+    columns = max(2, _ONE_THREAD // (rows * min(length, _SUM)))
+    for top in range(0, height, rows):
+        for start in range(0, width, columns):
+            part = result[..., top : top + rows, start : start + columns]
+            for first in range(0, length, _SUM):
+                terms = slice(first, first + _SUM)
+                factors = left[..., top : top + rows, terms], right[..., terms, start : start + columns]
+                if first:
+                    part += np.matmul(*factors)
+                else:
+                    np.matmul(*factors, out=part)
     return result
 
 
