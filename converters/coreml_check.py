@@ -216,11 +216,12 @@ class _Stored:
         return bool((np.abs(found - wanted) <= least + 2 * _slack(wanted)).all())
 
     def bias_near(self, conv: nn.Conv2d, means: NDArray[np.float64]) -> bool:
-        """The stored bias is the layer's; corrected where weights are compressed."""
+        """The stored bias is the layer's; corrected where weights are compressed or halved."""
         if self._bias is None or conv.bias is None:
             return False
-        wanted = conv.bias.detach().numpy()
-        return self._close(self._bias, wanted if self._writer is None else corrected_bias(conv, self._weights(), means))
+        if self._writer is None and self._dtype is np.float32:
+            return self._close(self._bias, conv.bias.detach().numpy())
+        return self._close(self._bias, corrected_bias(conv, self._weights(), means))
 
     def _weights(self) -> NDArray[np.float32]:
         """What the convolution reads, OIHW."""

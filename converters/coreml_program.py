@@ -15,7 +15,7 @@ from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 from torch import Tensor, nn
 
 from converters.coreml_recipe import INPUT, DeploymentTarget, Recipe
-from converters.coreml_weights import Integers, StoredLayer, stored_layers
+from converters.coreml_weights import Integers, StoredLayer, corrected_bias, input_means, stored_layers
 from converters.palette import Palette
 from edge_deeplab.errors import ConversionError
 from edge_deeplab.quantization.affine import Affine
@@ -73,6 +73,8 @@ def convert_network(graph: QuantizationGraph, spec: ModelSpec, recipe: Recipe, r
         module = _rounded(graph, stored, ranges)
     elif stored:
         module = _with_stored(graph, stored)
+    elif recipe.half_precision:
+        module = _halved(graph, spec)
     if recipe.grey:
         module = _GreyImage(module)
         output = ct.ImageType(name=recipe.output, color_layout=ct.colorlayout.GRAYSCALE)
@@ -112,6 +114,18 @@ def _with_stored(graph: QuantizationGraph, stored: Sequence[StoredLayer]) -> nn.
         conv = module.get_submodule(layer.module)
         assert isinstance(conv, nn.Conv2d)
         _set_weights(conv, form)
+    return module
+
+
+def _halved(graph: QuantizationGraph, spec: ModelSpec) -> nn.Module:
+    """The network with the weights that float16 leaves, and what they take off on average given back by the biases."""
+    module, means = copy.deepcopy(graph.module), input_means(graph, spec)
+    for layer in graph.convolutions:
+        conv = module.get_submodule(layer.module)
+        assert isinstance(conv, nn.Conv2d)
+        halves = conv.weight.detach().half().float()
+        conv.bias = nn.Parameter(torch.from_numpy(corrected_bias(conv, halves.numpy(), means[layer.name])))
+        conv.weight = nn.Parameter(halves)
     return module
 
 

@@ -20,14 +20,16 @@ from calibration.collect import collect_ranges
 from calibration.images import bundled_calibration
 from converters import coreml
 from converters.check import made_pictures
-from converters.coreml_check import check_package
+from converters.coreml_check import check_package, stored_network
 from converters.coreml_recipe import DeploymentTarget, Recipe
+from converters.coreml_weights import input_means
 from converters.palette import Palette
 from edge_deeplab.artifact import load_artifact
 from edge_deeplab.checkpoint import load_checkpoint, save_checkpoint
 from edge_deeplab.errors import ConversionError, MissingExtraError, OutputError, RangesError, SpecError
 from edge_deeplab.files import sha256
 from edge_deeplab.models.deeplab import DeepLab
+from edge_deeplab.quantization.bias_correction import mean_loss
 from edge_deeplab.quantization.graph import QuantizationGraph, quantization_graph
 from edge_deeplab.quantization.integers import layer_integers
 from edge_deeplab.quantization.ranges import QuantRanges, save_ranges
@@ -215,6 +217,23 @@ def test_w8a8_holds_the_very_numbers_of_the_ranges(
         np.testing.assert_array_equal(
             written.parameter(conv, "bias", np.float32), (bias.astype(np.float64) * steps).astype(np.float32)
         )
+
+
+def test_float16_gives_back_in_the_biases_what_its_weights_take_off(
+    packages: Mapping[Recipe, Path], network: QuantizationGraph, small_spec: ModelSpec
+) -> None:
+    means, held = input_means(network, small_spec), stored_network(packages[FLOAT16], network, FLOAT16)
+    matters = 0
+    for layer in network.convolutions:
+        conv, stored = network.conv(layer), held.get_submodule(layer.module)
+        weights, bias, halves, found = (
+            value.detach().numpy() for value in (conv.weight, conv.bias, stored.weight, stored.bias)
+        )
+        np.testing.assert_array_equal(halves, weights.astype(np.float16).astype(np.float32))
+        loss = mean_loss(weights, halves, means[layer.name], conv.groups)
+        np.testing.assert_allclose(found, bias + loss, rtol=2**-11, atol=1e-7, err_msg=layer.name)
+        matters += int((np.abs(loss) > 2**-10 * np.abs(bias) + 1e-7).sum())
+    assert matters > 10  # channels whose bias would be another one without
 
 
 def test_a_second_run_gives_the_same_bytes(
