@@ -151,10 +151,13 @@ def recipe_run(
     tested_persons: Path, small_recipe: Path, one_thread: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The folder of ``train --recipe`` with the small recipe, from beginning to end. Do not change it: copy it."""
+    return _run_of(small_recipe, tested_persons, tmp_path_factory.mktemp("recipe_run"))
+
+
+def _run_of(recipe: Path, data: Path, out: Path) -> Path:
     from edge_deeplab.cli.main import run
 
-    out = tmp_path_factory.mktemp("recipe_run")
-    words = ["train", tested_persons, "--recipe", small_recipe, "--out", out, "--accelerator", "cpu"]
+    words = ["train", data, "--recipe", recipe, "--out", out, "--accelerator", "cpu"]
     assert run([str(word) for word in words]) == 0
     return out
 
@@ -173,12 +176,7 @@ def settled_run(
     tested_persons: Path, settling_recipe: Path, one_thread: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """As recipe_run, with the settling recipe: three stages. Do not change it: copy it."""
-    from edge_deeplab.cli.main import run
-
-    out = tmp_path_factory.mktemp("settled_run")
-    words = ["train", tested_persons, "--recipe", settling_recipe, "--out", out, "--accelerator", "cpu"]
-    assert run([str(word) for word in words]) == 0
-    return out
+    return _run_of(settling_recipe, tested_persons, tmp_path_factory.mktemp("settled_run"))
 
 
 @pytest.fixture(scope="session")

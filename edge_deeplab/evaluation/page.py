@@ -35,10 +35,10 @@ _BACKGROUND, _PERSON, _MISSING, _ADDED, _IGNORED = range(5)
 # Ito's (2008), as drawing's colours are, and brighter than their blue, which is lost on the dark.
 _ADDED_COLOUR = (86, 180, 233)
 _PALETTE = ((24, 24, 28), (128, 128, 134), MISSED, _ADDED_COLOUR, (70, 50, 90))
-# What the two colours mean, for masks of one class and of several.
-_DIFFERENCES = (
-    {"missing": "the reference has a person there", "added": "the reference has none"},
-    {"missing": "the reference has a class there, and the artifact not the same", "added": "the reference has none"},
+# What the colour of missing means, for masks of one class and of several.
+_MISSING_PERSON, _MISSING_CLASS = (
+    "the reference has a person there",
+    "the reference has a class there, and the artifact not the same",
 )
 _HEADINGS = {
     "max_error": "max error",
@@ -114,7 +114,7 @@ def parity_page(
         groups=_groups(report, exhibits),
         height=_height(exhibits),
         colours={"missing": _css(MISSED), "added": _css(_ADDED_COLOUR)},
-        **_DIFFERENCES[any(shown.expected.shape[2] > 1 for shown in exhibits)],
+        missing=_MISSING_CLASS if any(shown.expected.shape[2] > 1 for shown in exhibits) else _MISSING_PERSON,
     )
 
 

@@ -11,6 +11,7 @@ from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.errors import SpecError
 from edge_deeplab.files import sha256
 from edge_deeplab.models.deeplab import DeepLab, build_network
+from edge_deeplab.training.config import TrainingConfig
 from edge_deeplab.training.fine_tuning import CHECKPOINT_SUFFIX, network_for
 from edge_deeplab.training.initialization import initialize_backbone
 from edge_deeplab.training.recipe import Recipe
@@ -47,21 +48,11 @@ def train_float(
         CheckpointError: the first weights are not this backbone's, or cannot be read; so the teacher.
         DatasetError, CheckpointError, OutputError: as ``train``.
     """
-    teacher_hash(recipe, teacher)
     torch.manual_seed(recipe.training.seed)
     if not resume:
         init_hash(recipe, init)
-    return train(
-        build_network(recipe.model.network) if resume else _first_network(recipe, data, init),
-        recipe.model,
-        data.train,
-        data.val,
-        out,
-        recipe.training,
-        teacher=None if teacher is None else load_teacher(teacher, recipe.model.classes, recipe.training.teacher),
-        resume=resume,
-        accelerator=accelerator,
-    )
+    network = build_network(recipe.model.network) if resume else _first_network(recipe, data, init)
+    return _train(network, recipe, recipe.training, data, out, teacher, resume=resume, accelerator=accelerator)
 
 
 def settle(
@@ -90,18 +81,34 @@ def settle(
         DatasetError, CheckpointError, OutputError: as ``train``.
     """
     assert recipe.settling is not None
+    torch.manual_seed(recipe.settling.seed)
+    network = build_network(recipe.model.network) if resume else network_for(parent, recipe.model.classes)[0]
+    return _train(network, recipe, recipe.settling, data, out, teacher, resume=resume, accelerator=accelerator)
+
+
+def _train(
+    network: DeepLab,
+    recipe: Recipe,
+    config: TrainingConfig,
+    data: RecipeData,
+    out: Path,
+    teacher: Path | None,
+    *,
+    resume: bool,
+    accelerator: str,
+) -> Path:
+    """One stage, as ``config`` says: it may leave out the recipe's teacher."""
     teacher_hash(recipe, teacher)
     taught = None
-    if teacher is not None and recipe.settling.distillation:  # it may settle on the masks alone
-        taught = load_teacher(teacher, recipe.model.classes, recipe.settling.teacher)
-    torch.manual_seed(recipe.settling.seed)
+    if teacher is not None and config.distillation:
+        taught = load_teacher(teacher, recipe.model.classes, config.teacher)
     return train(
-        build_network(recipe.model.network) if resume else network_for(parent, recipe.model.classes)[0],
+        network,
         recipe.model,
         data.train,
         data.val,
         out,
-        recipe.settling,
+        config,
         teacher=taught,
         resume=resume,
         accelerator=accelerator,

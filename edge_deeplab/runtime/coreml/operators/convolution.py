@@ -18,7 +18,7 @@ Sizes = Sequence[int] | NDArray[Any]
 
 _BLOCK = 1 << 16  # elements that a depthwise convolution works on at a time: a quarter of a megabyte stays in the cache
 _SUM = 128  # terms of a sum that BLAS is given at a time
-_ROWS = 64
+_ROWS = 64  # of a product, at a time: each part has 32 columns then, or more
 _ONE_THREAD = 1 << 18  # multiplications up to which OpenBLAS takes one thread (interface/gemm.c, 4 * 65536)
 
 
@@ -210,8 +210,7 @@ def _product(left: Floats, right: Floats) -> Floats:
     (height, length), width = left.shape[-2:], right.shape[-1]
     result: Floats = np.empty((*right.shape[:-2], height, width), np.float32)
     rows = min(height, _ROWS)
-    # At least two: a single column is a vector.
-    columns = max(2, _ONE_THREAD // (rows * min(length, _SUM)))
+    columns = _ONE_THREAD // (rows * min(length, _SUM))
     for top in range(0, height, rows):
         for start in range(0, width, columns):
             part = result[..., top : top + rows, start : start + columns]
