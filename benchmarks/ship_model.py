@@ -269,8 +269,10 @@ def _training_data(run: Run) -> tuple[TrainingData, ...]:
 def _settings(run: Run) -> dict[str, Any]:
     """How it was trained, every setting as it was, and what the stages came to on the validation split."""
     after = run.trained.notes
+    taught = {"teacher": {**run.record["teacher"], "terms": run.recipe.teacher_terms}} if run.recipe.teacher else {}
     return {
         "init": {**run.record["init"], "terms": run.recipe.init_terms},
+        **taught,
         "chosen_on": "the validation split",
         "data": run.record["sources"],
         "machine": run.record["machine"],

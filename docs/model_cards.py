@@ -142,7 +142,11 @@ def _recipe(card: Card) -> str:
     seed = "" if card.seed is None else f", seed {card.seed}"
     if card.recipe_name is None:
         return f"Its recipe is in its card{seed}.\n"
-    return f"Recipe `{card.recipe_name}` (SHA-256 `{card.recipe_sha256}`){seed}; every setting is in its card.\n"
+    lines = [f"Recipe `{card.recipe_name}` (SHA-256 `{card.recipe_sha256}`){seed}; every setting is in its card."]
+    for what, key in (("Began as", "init"), ("Taught by", "teacher")):
+        if (file := card.recipe.get(key, {})).get("terms"):
+            lines.append(f"{what} `{file['name']}`. {file['terms']}")
+    return "\n\n".join(lines) + "\n"
 
 
 def _size(path: Path) -> str:

@@ -31,7 +31,7 @@ def train_recipe(
         data: folder with ``manifest.csv``.
         out: folder of the run.
         init: the file with the first weights, where the recipe starts from one.
-        teacher: the teacher's checkpoint, where the recipe has one.
+        teacher: the teacher's file, where the recipe has one.
         stop_after: the stage that is the last: "float", "settled" or "int8".
         workers: processes that load photos; None: as the recipe says. The result does not depend on it.
         accelerator: Lightning's name.

@@ -100,11 +100,19 @@ _OF_THE_NETWORK = (
 )
 @click.option(
     "--teacher",
-    metavar="CHECKPOINT",
+    metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A network that teaches this one; with --qat instead of the float checkpoint.",
+    help="A network that teaches this one: a checkpoint, or anybody's .tflite or .onnx. With --qat in place of the "
+    "float checkpoint.",
 )
 @teacher_view_options
+@click.option(
+    "--teacher-agreement",
+    metavar="IOU",
+    default=0.0,
+    show_default="heed it always",
+    help="In photos where it and the mask agree less than this, the mask teaches alone.",
+)
 @click.option("--distillation", default=0.5, show_default=True, help="Share of the loss that the teacher has.")
 @click.option("--resume", is_flag=True, help="Continue the run in --out as if nothing had happened.")
 @click.pass_context
@@ -144,6 +152,7 @@ def command(
     parent: Path | None,
     teacher: Path | None,
     views: dict[str, Any],
+    teacher_agreement: float,
     distillation: float,
     resume: bool,
 ) -> None:
@@ -196,7 +205,7 @@ def command(
     from edge_deeplab.training.teacher import load_teacher
 
     if teacher is None:
-        refuse_options(context, VIEW_OPTIONS, "goes with --teacher only")
+        refuse_options(context, (*VIEW_OPTIONS, "teacher_agreement"), "goes with --teacher only")
     if teacher is None and parent is None:
         refuse_options(context, ("distillation",), "goes with --teacher or --qat only")
     settings: dict[str, Any] = {
@@ -210,7 +219,7 @@ def command(
         "seed": seed,
         "workers": workers,
         "augmentation": Augmentation(scale=scale, rotation=rotation, turn=turn, background=background),
-        "teacher": TeacherViews(**views),
+        "teacher": TeacherViews(**views, agreement=teacher_agreement),
     }
     chosen = {name: value for name, value in settings.items() if value is not None}
     names = tuple(name.strip() for name in classes.split(","))

@@ -21,23 +21,27 @@ class OptimizerKind(StrEnum):
 
 @dataclass(frozen=True)
 class TeacherViews:
-    """How a teacher looks at a picture: its probabilities are averaged over these views.
+    """How a teacher looks at a picture (its probabilities are averaged over these views), and when it is heeded.
 
     Attributes:
         size: side of the square that the picture is stretched to, in pixels; 0: as the teacher was trained.
         scales: factors on that size, one view each.
         flip: mirror each view and look again.
+        agreement: least IoU of what it says and the mask; below it, the mask is learned in its place. 0: always heeded.
     """
 
     size: int = 0
     scales: tuple[float, ...] = (1.0,)
     flip: bool = True
+    agreement: float = 0.0
 
     def __post_init__(self) -> None:
         if self.size and self.size < 32:
             raise SpecError(f"the teacher's size is {self.size}: give 32 pixels or more, or 0 for its own")
         if not self.scales or min(self.scales) <= 0 or len(set(self.scales)) != len(self.scales):
             raise SpecError(f"the teacher's scales are {list(self.scales)}: give factors above 0, each once")
+        if not 0 <= self.agreement <= 1:
+            raise SpecError(f"the teacher's agreement is {self.agreement}: it is an IoU, in [0, 1]")
 
 
 @dataclass(frozen=True)

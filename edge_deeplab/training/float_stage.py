@@ -37,7 +37,7 @@ def train_float(
         data: what it is done with.
         out, resume, accelerator: as for :func:`edge_deeplab.training.run.train`.
         init: the file with the first weights, if the recipe starts from one; a run that resumes needs none.
-        teacher: the teacher's checkpoint, if the recipe has one.
+        teacher: the teacher's file, if the recipe has one.
 
     Returns:
         The checkpoint's path.
@@ -46,6 +46,7 @@ def train_float(
         SpecError: as :func:`init_hash` and :func:`teacher_hash`, or the first weights are a checkpoint of another
             network.
         CheckpointError: the first weights are not this backbone's, or cannot be read; so the teacher.
+        ModelFileError: the teacher is a model file that cannot be read.
         DatasetError, CheckpointError, OutputError: as ``train``.
     """
     torch.manual_seed(recipe.training.seed)
@@ -78,6 +79,7 @@ def settle(
     Raises:
         SpecError: as :func:`teacher_hash`.
         CheckpointError: the parent or the teacher cannot be read.
+        ModelFileError: the teacher is a model file that cannot be read.
         DatasetError, CheckpointError, OutputError: as ``train``.
     """
     assert recipe.settling is not None
@@ -153,7 +155,7 @@ def init_hash(recipe: Recipe, init: Path | None) -> str:
 
 
 def teacher_hash(recipe: Recipe, teacher: Path | None) -> str:
-    """The SHA-256 of the teacher's checkpoint; empty where the recipe has none. Raises: SpecError: as for the init."""
+    """The SHA-256 of the teacher's file; empty where the recipe has none. Raises: SpecError: as for the init."""
     return _hash(recipe, "--teacher", recipe.teacher, recipe.teacher_sha256, teacher)
 
 

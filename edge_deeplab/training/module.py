@@ -9,11 +9,11 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from edge_deeplab.data.sample import IGNORE
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.training.config import OptimizerKind
 from edge_deeplab.training.depthwise import fast_depthwise_gradients
 from edge_deeplab.training.freezing import freeze, thawed_share
+from edge_deeplab.training.overlap import image_iou
 from edge_deeplab.training.teacher import Distillation
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -77,7 +77,7 @@ class SegmentationModule(LightningModule):
             logits = self.network(images).float()
         loss = self._loss(logits, target)
         if self._distillation is not None:
-            loss = self._distillation.shared(loss, logits, images)
+            loss = self._distillation.shared(loss, logits, images, target)
         self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True)
         return loss
 
@@ -118,25 +118,3 @@ def scheduled_optimizer(
             optimizer = torch.optim.SGD(groups, lr=groups[0]["lr"], momentum=0.9)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate_factor)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def image_iou(logits: Tensor, target: Tensor) -> Tensor:
-    """Intersection over union of each image, at the network's size: float, (N,).
-
-    Coverage: of the person, threshold 0.5. Classes: the mean over the classes that prediction or truth hold.
-    An empty union counts as 1. What the target leaves out (coverage below 0, class 255) counts for nothing.
-    """
-    if target.ndim == 4:
-        prediction, truth = (logits > 0) & (target >= 0), target >= 0.5
-        return _ratio((prediction & truth).sum((1, 2, 3)), (prediction | truth).sum((1, 2, 3)))
-    valid = (target != IGNORE).unsqueeze(1)
-    channels = torch.arange(logits.shape[1], device=target.device).view(1, -1, 1, 1)
-    prediction = (logits.argmax(1, keepdim=True) == channels) & valid
-    truth = (target.unsqueeze(1) == channels) & valid
-    overlap, union = (prediction & truth).sum((2, 3)), (prediction | truth).sum((2, 3))
-    present = union > 0
-    return (_ratio(overlap, union) * present).sum(1) / present.sum(1).clamp(min=1)
-
-
-def _ratio(overlap: Tensor, union: Tensor) -> Tensor:
-    return torch.where(union > 0, overlap / union.clamp(min=1), torch.ones_like(union, dtype=torch.float32))

@@ -25,7 +25,8 @@ from edge_deeplab.quantization.unfold import network_of, on_int8_grid
 from edge_deeplab.spec import NetworkSpec
 from edge_deeplab.training.config import OptimizerKind, TeacherViews, TrainingConfig
 from edge_deeplab.training.depthwise import fast_depthwise_gradients
-from edge_deeplab.training.module import Loss, image_iou, scheduled_optimizer
+from edge_deeplab.training.module import Loss, scheduled_optimizer
+from edge_deeplab.training.overlap import image_iou
 from edge_deeplab.training.run import CHECKPOINT, fit, rate_factor, segmentation_loss
 from edge_deeplab.training.teacher import Distillation, Teacher
 
@@ -193,7 +194,7 @@ class QuantizationAwareModule(LightningModule):
         images = images.contiguous(memory_format=torch.channels_last)
         with fast_depthwise_gradients(self.device):
             logits = self.network(images).float()
-        loss = self._distillation.shared(self._loss(logits, target), logits, images)
+        loss = self._distillation.shared(self._loss(logits, target), logits, images, target)
         self.log("train/loss", loss, prog_bar=True, on_step=True, on_epoch=True)
         return loss
 

@@ -33,7 +33,7 @@ from edge_deeplab.training.quantization_aware import FINE_TUNING, QuantizationAw
 Table = Mapping[str, Any]
 
 _REQUIRED = ("name", "summary", "sources")
-_TEXTS = ("name", "summary", "init", "init_sha256", "init_terms", "teacher", "teacher_sha256")
+_TEXTS = ("name", "summary", "init", "init_sha256", "init_terms", "teacher", "teacher_sha256", "teacher_terms")
 _KEYS = (*_TEXTS, "model", "sources", "data", "training", "settling", "quantization_aware")
 
 
@@ -70,10 +70,11 @@ class Recipe:
             command. A checkpoint (``.safetensors``) is taken whole: the recipe goes on from it.
         init_sha256: of that file; empty: any file will do.
         init_terms: under which terms those weights may be used, and what they learned from.
-        teacher: the name of the checkpoint that teaches the float network its share of the loss,
+        teacher: the name of the file that teaches the float network its share of the loss,
             ``training.distillation``; its place is given to the command. Empty: nobody does. (The integer network's
             teacher is the float network.)
         teacher_sha256: of that file; empty: any file will do.
+        teacher_terms: under which terms the teacher may be used, and what it learned from.
         sources: name of a source to what is done with it. Sources that are not named are left out.
         data: source to split to digest, of the photos that the recipe was made with; empty: not fixed.
         training: of the float network.
@@ -93,6 +94,7 @@ class Recipe:
     init_terms: str
     teacher: str
     teacher_sha256: str
+    teacher_terms: str
     sources: Mapping[str, Source]
     data: Mapping[str, Mapping[str, Digest]]
     training: TrainingConfig

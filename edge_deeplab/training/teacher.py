@@ -15,10 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edge_deeplab.data.sample import IGNORE
 from edge_deeplab.errors import SpecError
+from edge_deeplab.files import sha256
 from edge_deeplab.models.loading import load_network
+from edge_deeplab.runtime.opening import open_any_session
 from edge_deeplab.training.config import TeacherViews
+from edge_deeplab.training.fine_tuning import CHECKPOINT_SUFFIX
 from edge_deeplab.training.losses import distillation_loss
+from edge_deeplab.training.overlap import image_iou
+from edge_deeplab.training.session_network import SessionNetwork
 
 # Every stride of the network divides it, so that a resized picture's features lie on it as they did in training.
 _GRID = 32
@@ -34,11 +40,12 @@ class Teacher:
         network: frozen and put into eval mode here; nobody else may train it.
         height: rows of the pictures that it was trained on.
         width: their columns.
-        views: how it looks; a size there replaces both.
-        sha256: of its checkpoint, to keep with the run.
+        views: how it looks (a size there replaces both), and when it is heeded.
+        sha256: of its file, to keep with the run.
 
     Attributes:
         height, width: of what it sees at scale 1.
+        agreement: least IoU of what it says and the mask where it is heeded.
     """
 
     def __init__(
@@ -47,7 +54,7 @@ class Teacher:
         self._network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         self.height, self.width = (views.size, views.size) if views.size else (height, width)
         self._sizes = [(_side(self.height, scale), _side(self.width, scale)) for scale in views.scales]
-        self._flip = views.flip
+        self._flip, self.agreement = views.flip, views.agreement
         self.sha256 = sha256
 
     def to(self, device: torch.device) -> None:
@@ -78,25 +85,40 @@ class Teacher:
 
 
 def load_teacher(path: Path, classes: Sequence[str], views: TeacherViews) -> Teacher:
-    """A teacher from its checkpoint.
+    """A teacher from its file.
 
     Args:
-        path: a checkpoint of any network of the family.
+        path: a checkpoint of any network of the family; or a TFLite or ONNX file, ours or anybody's, which its own
+            runtime executes on the CPU, at its own size.
         classes: of the data that it is to teach.
-        views: how it looks.
+        views: how it looks, and when it is heeded.
 
     Raises:
-        CheckpointError: it cannot be read.
-        SpecError: its classes are others.
+        CheckpointError, ModelFileError: it cannot be read.
+        MissingExtraError: the file's runtime is not installed.
+        SpecError: its classes are others, or it is a file that is to look at another size than its own.
     """
-    network, checkpoint = load_network(path)
-    spec = checkpoint.spec
-    if tuple(spec.classes) != tuple(classes):
+    if path.suffix.lower() == CHECKPOINT_SUFFIX:
+        network, checkpoint = load_network(path)
+        spec = checkpoint.spec
+        _require_same_classes(path, spec.classes, classes)
+        return Teacher(network, spec.height, spec.width, views, sha256=checkpoint.sha256)
+    session = open_any_session(path)
+    _require_same_classes(path, session.classes, classes)
+    if views.scales != (1.0,) or views.size not in (0, session.height) or session.height != session.width:
         raise SpecError(
-            f"the teacher {path} knows {', '.join(spec.classes)}, and the data has {', '.join(classes)}: "
+            f"the teacher {path} takes {session.width}x{session.height} pixels and no other size: leave size and "
+            "scales as they are, or take a checkpoint"
+        )
+    return Teacher(SessionNetwork(session), session.height, session.width, views, sha256=sha256(path))
+
+
+def _require_same_classes(path: Path, known: Sequence[str], classes: Sequence[str]) -> None:
+    if tuple(known) != tuple(classes):
+        raise SpecError(
+            f"the teacher {path} knows {', '.join(known)}, and the data has {', '.join(classes)}: "
             "take a teacher of the same classes"
         )
-    return Teacher(network, spec.height, spec.width, views, sha256=checkpoint.sha256)
 
 
 @dataclass(frozen=True)
@@ -111,15 +133,40 @@ class Distillation:
     teacher: Teacher
     share: float
 
-    def shared(self, loss: Tensor, logits: Tensor, images: Tensor) -> Tensor:
+    def shared(self, loss: Tensor, logits: Tensor, images: Tensor, target: Tensor) -> Tensor:
         """The loss against masks and teacher together.
 
         Args:
             loss: against the masks, scalar.
             logits: float, (N, classes, H, W), the student's.
             images: float, (N, 3, H, W), RGB in [0, 1]: what the student saw.
+            target: the masks, as :func:`~edge_deeplab.training.overlap.image_iou` takes them.
         """
-        return (1 - self.share) * loss + self.share * distillation_loss(logits, self.teacher(images))
+        taught = heeded(self.teacher(images), target, self.teacher.agreement)
+        return (1 - self.share) * loss + self.share * distillation_loss(logits, taught)
+
+
+def heeded(taught: Tensor, target: Tensor, agreement: float) -> Tensor:
+    """What a teacher says of the pictures in which it finds what the mask shows, and the mask of all others.
+
+    A teacher that was made for other photos is wrong in some of ours as a whole: it finds a person where nobody is, or
+    another person than the labelled one. What the mask leaves out is the teacher's everywhere.
+
+    Args:
+        taught: its probabilities, float, (N, classes, H, W), in [0, 1].
+        target: the masks, as :func:`~edge_deeplab.training.overlap.image_iou` takes them.
+        agreement: least IoU of the two; 0: the teacher is heeded everywhere.
+    """
+    if agreement == 0:
+        return taught
+    agrees = (image_iou(taught - 0.5, target) >= agreement).view(-1, 1, 1, 1)  # 0.5: as logits, above 0 is a person
+    if target.ndim == 4:
+        known, label = target >= 0, target
+    else:
+        known = (target != IGNORE).unsqueeze(1)
+        label = functional.one_hot(target.where(known[:, 0], torch.zeros_like(target)), taught.shape[1])
+        label = label.permute(0, 3, 1, 2)
+    return torch.where(agrees | ~known, taught, label.to(taught.dtype))
 
 
 def _side(length: int, scale: float) -> int:

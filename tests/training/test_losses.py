@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from edge_deeplab.training.losses import class_loss, person_loss
-from edge_deeplab.training.module import image_iou
+from edge_deeplab.training.overlap import image_iou
 from edge_deeplab.training.schedules import Schedule, learning_rate_factor
 
 

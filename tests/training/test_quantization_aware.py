@@ -28,7 +28,7 @@ from edge_deeplab.quantization.simulate import simulate
 from edge_deeplab.quantization.trainable import ORIGIN
 from edge_deeplab.runtime.tflite_session import TfliteSession
 from edge_deeplab.training.losses import distillation_loss
-from edge_deeplab.training.module import image_iou
+from edge_deeplab.training.overlap import image_iou
 from edge_deeplab.training.quantization_aware import (
     FINE_TUNING,
     QuantizationAwareConfig,

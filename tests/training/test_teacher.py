@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,15 +15,20 @@ from torch import Tensor
 
 from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.cli.main import run
+from edge_deeplab.data.bundled import bundled_portrait
 from edge_deeplab.data.sample import MaskKind, Sample
 from edge_deeplab.data.transforms import Augmentation
-from edge_deeplab.errors import SpecError
+from edge_deeplab.errors import ModelFileError, SpecError
+from edge_deeplab.files import sha256
+from edge_deeplab.image import resize_area
 from edge_deeplab.models.deeplab import DeepLab, Deployed, build_network
+from edge_deeplab.runtime.opening import open_session
 from edge_deeplab.spec import ModelSpec, NetworkSpec
 from edge_deeplab.training.config import TeacherViews, TrainingConfig
 from edge_deeplab.training.quantization_aware import QuantizationAwareConfig
 from edge_deeplab.training.run import RESUME, train
-from edge_deeplab.training.teacher import Teacher, load_teacher
+from edge_deeplab.training.teacher import Teacher, heeded, load_teacher
+from edge_deeplab.weights import shipped_model
 
 _ONE_VIEW = TeacherViews(flip=False)
 
@@ -176,11 +182,100 @@ def test_a_share_without_a_teacher_and_the_reverse_are_refused(small_network: De
         ({"scales": ()}, r"scales are \[\]"),
         ({"scales": (1.0, 0.0)}, r"scales are \[1.0, 0.0\]"),
         ({"scales": (1.0, 1.0)}, "each once"),
+        ({"agreement": 1.5}, r"agreement is 1\.5: it is an IoU"),
+        ({"agreement": -0.1}, r"agreement is -0\.1"),
     ],
 )
 def test_impossible_views_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         TeacherViews(**settings)  # type: ignore[arg-type]
+
+
+def test_a_teacher_is_heeded_where_it_finds_what_the_mask_shows() -> None:
+    mask = torch.zeros(4, 1, 10, 10)
+    mask[:3, :, :, :5] = 1.0
+    taught = torch.full((4, 1, 10, 10), 0.1)
+    taught[0, :, :, :4] = 0.9  # IoU 0.8
+    taught[1, :, :, :3] = 0.9  # 0.6
+    taught[2, :, :, 5:] = 0.9  # 0: another person
+    taught[3, :, :2, :2] = 0.9  # 0: nobody is there
+    found = heeded(taught, mask, 0.8)
+    assert torch.equal(found[0], taught[0])
+    assert torch.equal(found[1:], mask[1:])
+    assert torch.equal(heeded(taught, mask, 0.6)[:2], taught[:2])
+    assert torch.equal(heeded(taught, mask, 0.0), taught)
+
+
+def test_where_the_mask_says_nothing_the_teacher_does() -> None:
+    mask = torch.zeros(1, 1, 4, 4)
+    mask[..., 2:] = -1.0
+    taught = torch.full((1, 1, 4, 4), 0.75)
+    found = heeded(taught, mask, 0.5)
+    assert torch.equal(found[..., :2], torch.zeros(1, 1, 4, 2))
+    assert torch.equal(found[..., 2:], taught[..., 2:])
+    mask[..., :2] = 1.0
+    assert torch.equal(heeded(taught, mask, 0.5), taught)  # where it is known, they agree
+
+
+def test_a_teacher_of_several_classes_is_heeded_by_the_same_rule() -> None:
+    classes = torch.tensor([[[0, 1], [2, 255]]] * 2)
+    right, wrong = (
+        torch.softmax(torch.eye(3)[torch.tensor(rows)].permute(2, 0, 1) * 3, dim=0)
+        for rows in ([[0, 1], [2, 0]], [[1, 0], [0, 1]])
+    )
+    found = heeded(torch.stack([right, wrong]), classes, 0.9)
+    assert torch.equal(found[0], right)
+    expected = torch.stack([torch.eye(3)[0], torch.eye(3)[1], torch.eye(3)[2], wrong[:, 1, 1]]).T.reshape(3, 2, 2)
+    torch.testing.assert_close(found[1], expected)
+
+
+def test_an_unheeded_teacher_teaches_the_masks(small_network: DeepLab, tmp_path: Path) -> None:
+    alone = replace(_CONFIG, epochs=1)
+    strict = _teacher(small_network, TeacherViews(flip=False, agreement=1.0))  # noise: it never agrees in each pixel
+    learned = _train(tmp_path / "labelled", strict, alone)
+    assert not _same(learned, _train(tmp_path / "blank", strict, alone, labelled=False))
+    assert not _same(learned, _train(tmp_path / "taught", _teacher(small_network, _ONE_VIEW), alone))
+
+
+def test_a_model_file_teaches_what_it_computes(tmp_path: Path) -> None:
+    portrait = bundled_portrait()
+    pixels = np.stack([resize_area(part, 256, 256) for part in (portrait, portrait[:, : portrait.shape[1] // 2])])
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 + 0.001  # less than half a step of a byte
+    with open_session(shipped_model()) as session:
+        expected, mirrored = (np.stack([session.run(one[:, ::step].copy()) for one in pixels]) for step in (1, -1))
+    anybody_s = Path(shutil.copy(shipped_model(), tmp_path / "anybody.tflite"))  # without its sidecar
+    for path in (shipped_model(), anybody_s):
+        found = load_teacher(path, ("person",), _ONE_VIEW)(images)
+        assert found.shape == (2, 1, 256, 256)
+        assert np.abs(found.permute(0, 2, 3, 1).numpy() - expected).max() <= 2e-4  # it is sure to 1e-4
+    both = load_teacher(anybody_s, ("person",), TeacherViews())(images).permute(0, 2, 3, 1).numpy()
+    assert np.abs(both - (expected + mirrored[:, :, ::-1]) / 2).max() <= 2e-4
+    assert np.abs(both - expected).max() > 0.01
+    smaller = load_teacher(anybody_s, ("person",), _ONE_VIEW)(images[:, :, ::2, ::2])
+    assert smaller.shape == (2, 1, 128, 128)  # it looks at its own size and answers at the student's
+
+
+@pytest.mark.parametrize(
+    ("views", "message"),
+    [
+        (TeacherViews(size=320), "takes 256x256 pixels and no other size"),
+        (TeacherViews(scales=(1.0, 1.5)), "takes 256x256 pixels and no other size"),
+    ],
+)
+def test_a_model_file_has_one_size(views: TeacherViews, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        load_teacher(shipped_model(), ("person",), views)
+
+
+def test_a_model_file_that_cannot_teach_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="knows person, and the data has cat"):
+        load_teacher(shipped_model(), ("cat",), _ONE_VIEW)
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(shipped_model().read_bytes()[:1000])
+    with pytest.raises(ModelFileError, match=r"broken\.tflite"):
+        load_teacher(broken, ("person",), _ONE_VIEW)
+    with pytest.raises(ModelFileError, match="there is no model file"):
+        load_teacher(tmp_path / "gone.tflite", ("person",), _ONE_VIEW)
 
 
 def test_shares_are_shares_and_there_is_one_of_a_fine_tune() -> None:
@@ -204,12 +299,19 @@ def test_the_command_says_whose_student_it_is(
 ) -> None:
     network = ["--qat", str(small_checkpoint)] if qat else ["--width", "0.35", "--input-size", "64"]
     teacher = ["--teacher", str(small_checkpoint), "--teacher-scales", "1,1.5", "--distillation", "0.25"]
+    teacher += ["--teacher-agreement", "0.5"]
     assert run(["train", str(made_persons), "--out", str(tmp_path / "run"), *network, *teacher, *_SETTINGS]) == 0
     notes = load_checkpoint(tmp_path / "run" / "model.safetensors").notes
     assert notes["teacher_sha256"] == load_checkpoint(small_checkpoint).sha256
     recipe = notes["quantization_aware" if qat else "recipe"]
     assert recipe["distillation"] == 0.25
-    assert recipe["teacher"] == {"size": 0, "scales": [1.0, 1.5], "flip": True}
+    assert recipe["teacher"] == {"size": 0, "scales": [1.0, 1.5], "flip": True, "agreement": 0.5}
+
+
+def test_the_command_takes_a_model_file_for_a_teacher(made_persons: Path, tmp_path: Path) -> None:
+    words = ["train", str(made_persons), "--out", str(tmp_path / "run"), "--width", "0.35", "--input-size", "64"]
+    assert run([*words, *_SETTINGS, "--teacher", str(shipped_model()), "--distillation", "1"]) == 0
+    assert load_checkpoint(tmp_path / "run" / "model.safetensors").notes["teacher_sha256"] == sha256(shipped_model())
 
 
 @pytest.mark.parametrize(
@@ -217,9 +319,11 @@ def test_the_command_says_whose_student_it_is(
     [
         (["--distillation", "0.5"], "--distillation goes with --teacher or --qat only"),
         (["--teacher-size", "512"], "--teacher-size goes with --teacher only"),
+        (["--teacher-agreement", "0.5"], "--teacher-agreement goes with --teacher only"),
         (["--no-teacher-flip"], "--teacher-flip goes with --teacher only"),
         (["--teacher", "CHECKPOINT", "--teacher-scales", "1,big"], "'1,big' is no list of numbers"),
         (["--teacher", "CHECKPOINT", "--teacher-size", "3"], "size is 3"),
+        (["--teacher", "CHECKPOINT", "--teacher-agreement", "2"], "agreement is 2.0"),
         (["--teacher", "CHECKPOINT", "--distillation", "0"], "and there is a teacher"),
         (["--teacher", "nowhere.safetensors"], "there is no checkpoint nowhere"),
     ],

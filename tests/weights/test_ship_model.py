@@ -96,6 +96,20 @@ def test_of_a_run_that_settled_the_settled_network_is_the_parent(settled_run: Pa
         script.load_run(unfinished, "settling")
 
 
+def test_a_card_says_who_taught_it(settled_run: Path, two_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    script, documents = importlib.import_module("ship_model"), importlib.import_module("model_cards")
+    alone = script.load_run(settled_run, "settling")
+    assert "teacher" not in script._settings(alone)
+    recipe = dataclasses.replace(alone.recipe, teacher="somebody.tflite", teacher_terms="Nobody minds.")
+    teacher = {"name": "somebody.tflite", "sha256": "00"}
+    taught = script._settings(dataclasses.replace(alone, recipe=recipe, record={**alone.record, "teacher": teacher}))
+    assert taught["teacher"] == {**teacher, "terms": "Nobody minds."}
+    card = dataclasses.replace(load_card(two_models / "portrait.json"), recipe=taught)
+    assert "Taught by `somebody.tflite`. Nobody minds.\n" in documents.sections([card], two_models)
+
+
 def test_only_the_latency_of_a_card_is_measured_again(shipped: Path, card: Card, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "benchmarks")
@@ -110,6 +124,21 @@ def test_only_the_latency_of_a_card_is_measured_again(shipped: Path, card: Card,
     assert dataclasses.replace(found, latency=card.latency) == card
     with pytest.raises(SystemExit, match="there is no model card"):
         again(["nobody", *against])
+
+
+def test_only_the_words_of_a_card_are_said_again(shipped: Path, card: Card, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        again = importlib.import_module("card_words").main
+    place = Path(shutil.copytree(shipped / "weights", tmp_path / "weights"))
+    words = tmp_path / "words.toml"
+    words.write_text(WORDS.replace("It finds made persons.", "It found them.").replace("Whatever", "All that"))
+    again([NAME, "--words", str(words), "--weights", str(place)])
+    found = load_card(place / f"{NAME}.json")
+    assert (found.intended_use, found.known_failures) == ("It found them.", ("All that is not a made person.",))
+    assert dataclasses.replace(found, intended_use=card.intended_use, known_failures=card.known_failures) == card
+    with pytest.raises(SystemExit, match="says nothing of nobody"):
+        again(["nobody", "--words", str(words), "--weights", str(place)])
 
 
 @pytest.fixture(scope="module")
