@@ -1,0 +1,85 @@
+"""What a perfect network could score whose mask has so many cells a side.
+
+    python benchmarks/mask_limits.py DATA [--split test]
+
+Each photo's true mask is averaged over the cells of a square grid that is stretched over the photo, as a network's
+output is, and goes back to the photo's size the one way that a network's output does. What the score lacks to 1 is the
+grid's fault alone. Writes mask_limits.json beside this file; docs/update_mask_limits.py makes the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from edge_deeplab.cli.progress import image_progress
+from edge_deeplab.data.opening import open_dataset
+from edge_deeplab.data.sample import Sample
+from edge_deeplab.evaluation.labels import Labels, labels_for
+from edge_deeplab.evaluation.scores import ImageScore, by_source, score_image
+from edge_deeplab.files import write_json
+from edge_deeplab.image import resize_area
+
+SIDES = (32, 64, 128, 256)
+
+
+def limit(sample: Sample, labels: Labels, side: int, index: int = 0) -> ImageScore:
+    """The score of a photo's own mask, seen through a grid.
+
+    Args:
+        sample: a photo with its mask of persons.
+        labels: how masks become class maps.
+        side: cells of the grid, in each direction.
+        index: the photo's place in its data set.
+    """
+    cells = resize_area(sample.mask, side, side).astype(np.float32) / 255
+    return score_image(
+        labels.predicted(cells[:, :, None], *sample.mask.shape),
+        labels.truth(sample.mask, sample.ignored),
+        classes=len(labels.names),
+        person=labels.person,
+        index=index,
+        id=sample.id,
+        source=sample.source,
+    )
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--split", default="test", help="nothing is chosen by it (default: test)")
+    parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
+    arguments = parser.parse_args()
+    photos = open_dataset(arguments.data, split=arguments.split)
+    labels = labels_for(photos.classes, photos)
+    scores: dict[int, list[ImageScore]] = {side: [] for side in SIDES}
+    with image_progress("grids") as progress:
+        for index in range(len(photos)):
+            sample = photos[index]
+            for side in SIDES:
+                scores[side].append(limit(sample, labels, side, index))
+            progress(index + 1, len(photos))
+    found = {side: by_source(each, labels.names) for side, each in scores.items()}
+    persons = [source for source, score in found[SIDES[0]].items() if score.person_iou is not None]
+    write_json(
+        arguments.json,
+        {
+            "split": arguments.split,
+            "photos": {source: found[SIDES[0]][source].images for source in persons},
+            "person_iou": {
+                str(side): {source: round(each[source].person_iou or 0.0, 4) for source in persons}
+                for side, each in found.items()
+            },
+            "boundary_f": {
+                str(side): {source: round(each[source].boundary_f or 0.0, 4) for source in persons}
+                for side, each in found.items()
+            },
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
