@@ -1,0 +1,57 @@
+"""benchmarks/model_mean.py: the mean of several models' masks, scored beside each of them."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from edge_deeplab.data.bundled import bundled_portrait
+from edge_deeplab.errors import SpecError
+from edge_deeplab.image import resize_area
+from edge_deeplab.runtime.opening import open_session
+from edge_deeplab.weights import shipped_model
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def model_mean(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script as a module."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module("model_mean")
+
+
+def test_it_is_the_mean_of_what_they_say(model_mean: ModuleType) -> None:
+    pixels = resize_area(bundled_portrait(), 256, 256)
+    with open_session(shipped_model()) as one, open_session(shipped_model("portrait-fast")) as other:
+        with model_mean.MeanSession([one, other]) as both:
+            found = both.run(pixels)
+            assert (both.height, both.width, both.classes) == (256, 256, ("person",))
+        first, second = one.run(pixels), other.run(pixels)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, (first + second) / 2, atol=1e-6)
+    assert np.abs(first - second).max() > 0.05
+
+
+def test_models_of_two_kinds_have_no_mean(model_mean: ModuleType, small_checkpoint: Path) -> None:
+    with (
+        open_session(shipped_model()) as one,
+        open_session(small_checkpoint) as other,
+        pytest.raises(SpecError, match=r"one model takes .* and the first 256x256 for person"),
+    ):
+        model_mean.MeanSession([one, other])
+
+
+def test_each_and_the_mean_get_a_row(
+    model_mean: ModuleType, tested_persons: Path, small_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model_mean.main([str(tested_persons), str(small_checkpoint), str(small_checkpoint), "--split", "test"])
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()][-3:]
+    assert rows[-1][0] == "mean"
+    assert rows[-1][1:] == rows[-2][1:]  # the mean of one and the same is that one
+    with pytest.raises(SystemExit, match="there is no model file"):
+        model_mean.main([str(tested_persons), "gone.tflite"])
