@@ -6,6 +6,7 @@ import importlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -201,10 +202,14 @@ def test_from_the_list_to_the_page(
     assert json.loads(numbers.read_text()) == found
 
     page = script("docs", "update_architecture_search")
-    shown = page.table(found)
+    short_runs = {NAME: {"person IoU": {"near": 0.8, "far": 0.5}}}
+    shown = page.table(found | {"short_runs": short_runs})
     assert f"**{NAME}**" in shown
-    assert "| 0.8000 |" in shown
+    assert "| 0.6500 | 0.8000 |" in shown
+    shortly = tmp_path / "runs.json"
+    shortly.write_text(json.dumps({"rows": short_runs}))
     monkeypatch.setattr(page, "MEASURED", numbers)
+    monkeypatch.setattr(page, "TRAINED_SHORTLY", shortly)
     monkeypatch.setattr(page, "DOCUMENT", Path(shutil.copy(page.DOCUMENT, tmp_path)))
     monkeypatch.setattr(page, "PICTURE", tmp_path / "search.png")
     monkeypatch.setattr("sys.argv", ["update"])
@@ -214,6 +219,27 @@ def test_from_the_list_to_the_page(
     assert (tmp_path / "search.png").stat().st_size > 10_000
     numbers.write_text(json.dumps(found | {"scores": {}}))
     assert page.main() == 1
+    numbers.write_text(json.dumps(found))
+    shortly.write_text(json.dumps({"rows": {}}))
+    assert page.main() == 1
+
+
+def test_each_short_run_is_of_the_network_that_it_names(script: Callable[[str, str], Any]) -> None:
+    ablations, candidates = script("benchmarks", "ablations"), script("benchmarks", "candidates")
+    listed = {
+        row.name: row.recipe for row in ablations.read_ablations(ROOT / "benchmarks" / "architecture_runs.toml").rows
+    }
+    assert set(listed) <= set(candidates.read_candidates(ROOT / "benchmarks" / "architecture_search.toml"))
+    for name, recipe in listed.items():
+        assert candidates.candidate_name(recipe.model) == name
+    settings = {json.dumps(asdict(recipe.training), sort_keys=True) for recipe in listed.values()}
+    assert len(settings) == 1
+    measured = json.loads((ROOT / "benchmarks" / "architecture_runs.json").read_text())["rows"]
+    assert {name: row["recipe"] for name, row in measured.items()} == {
+        name: recipe.sha256 for name, recipe in listed.items()
+    }
+    twice = json.loads((ROOT / "benchmarks" / "ablations.json").read_text())["rows"]
+    assert list(measured.values())[:2] == [twice["the recipe"], twice["width 1, portrait's head"]]
 
 
 def test_the_pareto_front(script: Callable[[str, str], Any]) -> None:
