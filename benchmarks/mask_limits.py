@@ -10,13 +10,16 @@ grid's fault alone. Writes mask_limits.json beside this file; docs/update_mask_l
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edge_deeplab.cli.progress import image_progress
 from edge_deeplab.data.opening import open_dataset
 from edge_deeplab.data.sample import Sample
+from edge_deeplab.errors import EdgeDeeplabError
 from edge_deeplab.evaluation.labels import Labels, labels_for
 from edge_deeplab.evaluation.scores import ImageScore, by_source, score_image
 from edge_deeplab.files import write_json
@@ -47,13 +50,25 @@ def limit(sample: Sample, labels: Labels, side: int, index: int = 0) -> ImageSco
 
 
 def main() -> None:
-    """Measure and write."""
+    """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--split", default="test", help="nothing is chosen by it (default: test)")
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
     arguments = parser.parse_args()
-    photos = open_dataset(arguments.data, split=arguments.split)
+    try:
+        write_json(arguments.json, measure(arguments.data, arguments.split))
+    except EdgeDeeplabError as error:
+        sys.exit(f"mask_limits: {error}")
+
+
+def measure(data: Path, split: str) -> dict[str, Any]:
+    """The sources' scores through each grid; sources without persons are left out.
+
+    Raises:
+        EdgeDeeplabError: the data cannot be used.
+    """
+    photos = open_dataset(data, split=split)
     labels = labels_for(photos.classes, photos)
     scores: dict[int, list[ImageScore]] = {side: [] for side in SIDES}
     with image_progress("grids") as progress:
@@ -62,23 +77,23 @@ def main() -> None:
             for side in SIDES:
                 scores[side].append(limit(sample, labels, side, index))
             progress(index + 1, len(photos))
-    found = {side: by_source(each, labels.names) for side, each in scores.items()}
-    persons = [source for source, score in found[SIDES[0]].items() if score.person_iou is not None]
-    write_json(
-        arguments.json,
-        {
-            "split": arguments.split,
-            "photos": {source: found[SIDES[0]][source].images for source in persons},
-            "person_iou": {
-                str(side): {source: round(each[source].person_iou or 0.0, 4) for source in persons}
+    found = {str(side): by_source(each, labels.names) for side, each in scores.items()}
+    counts = {source: each.images for source, each in found[str(SIDES[0])].items() if each.person_iou is not None}
+    return {
+        "split": split,
+        "photos": counts,
+        **{
+            metric: {
+                side: {source: _rounded(getattr(each[source], metric)) for source in counts}
                 for side, each in found.items()
-            },
-            "boundary_f": {
-                str(side): {source: round(each[source].boundary_f or 0.0, 4) for source in persons}
-                for side, each in found.items()
-            },
+            }
+            for metric in ("person_iou", "boundary_f")
         },
-    )
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 if __name__ == "__main__":

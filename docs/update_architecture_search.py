@@ -125,7 +125,7 @@ def main() -> int:
     """Write or check; the exit status."""
     found = json.loads(MEASURED.read_text()) if MEASURED.exists() else None
     if found is not None:
-        found["short_runs"] = json.loads(TRAINED_SHORTLY.read_text())["rows"]
+        found["short_runs"] = json.loads(TRAINED_SHORTLY.read_text())["rows"] if TRAINED_SHORTLY.exists() else {}
     if found is not None and "--check" not in sys.argv[1:]:
         draw(found, PICTURE)
     return put(DOCUMENT, "architecture-search", NOTHING if found is None else table(found), REMEDY)

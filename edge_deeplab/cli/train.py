@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_deeplab.cli.model_options import say_how
 from edge_deeplab.cli.model_path import CHECKPOINT
 from edge_deeplab.cli.network_options import NETWORK_OPTIONS, network_options
 from edge_deeplab.cli.options import given, refuse_options
@@ -225,7 +226,12 @@ def command(
     names = tuple(name.strip() for name in classes.split(","))
 
     def taught_by(data: SegmentationDataset) -> Teacher | None:
-        return None if teacher is None else load_teacher(teacher, data.classes, chosen["teacher"])
+        if teacher is None:
+            return None
+        opened = load_teacher(teacher, data.classes, chosen["teacher"])
+        if opened.reasons:
+            say_how(teacher, opened.reasons)
+        return opened
 
     if parent is not None:
         refuse_options(context, _OF_THE_NETWORK, "does not go with --qat: the checkpoint says it")

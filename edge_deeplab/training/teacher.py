@@ -19,6 +19,7 @@ from edge_deeplab.data.sample import IGNORE
 from edge_deeplab.errors import SpecError
 from edge_deeplab.files import sha256
 from edge_deeplab.models.loading import load_network
+from edge_deeplab.runtime.foreign.session import ForeignSession
 from edge_deeplab.runtime.opening import open_any_session
 from edge_deeplab.training.config import TeacherViews
 from edge_deeplab.training.fine_tuning import CHECKPOINT_SUFFIX
@@ -42,6 +43,7 @@ class Teacher:
         width: their columns.
         views: how it looks (a size there replaces both), and when it is heeded.
         sha256: of its file, to keep with the run.
+        reasons: how it is fed and read, and why, where that was found out or guessed.
 
     Attributes:
         height, width: of what it sees at scale 1.
@@ -49,13 +51,20 @@ class Teacher:
     """
 
     def __init__(
-        self, network: nn.Module, height: int, width: int, views: TeacherViews, *, sha256: str | None = None
+        self,
+        network: nn.Module,
+        height: int,
+        width: int,
+        views: TeacherViews,
+        *,
+        sha256: str | None = None,
+        reasons: Sequence[str] = (),
     ) -> None:
         self._network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         self.height, self.width = (views.size, views.size) if views.size else (height, width)
         self._sizes = [(_side(self.height, scale), _side(self.width, scale)) for scale in views.scales]
         self._flip, self.agreement = views.flip, views.agreement
-        self.sha256 = sha256
+        self.sha256, self.reasons = sha256, tuple(reasons)
 
     def to(self, device: torch.device) -> None:
         """Move it to where the batches are."""
@@ -110,7 +119,9 @@ def load_teacher(path: Path, classes: Sequence[str], views: TeacherViews) -> Tea
             f"the teacher {path} takes {session.width}x{session.height} pixels and no other size: leave size and "
             "scales as they are, or take a checkpoint"
         )
-    return Teacher(SessionNetwork(session), session.height, session.width, views, sha256=sha256(path))
+    reasons = session.reasons if isinstance(session, ForeignSession) else ()
+    file = SessionNetwork(session)
+    return Teacher(file, session.height, session.width, views, sha256=sha256(path), reasons=reasons)
 
 
 def _require_same_classes(path: Path, known: Sequence[str], classes: Sequence[str]) -> None:

@@ -134,6 +134,22 @@ def test_a_network_that_was_taught_may_settle_on_the_masks_alone(
     assert "teacher_sha256" not in settled
 
 
+def test_a_teacher_that_cannot_teach_is_refused_before_anything_is_begun(
+    tested_persons: Path, small_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(b"no model")
+    mine = tmp_path / "mine.toml"
+    mine.write_text(
+        f'base = "{small_recipe}"\nname = "mine"\nteacher = "broken.tflite"\n[training]\ndistillation = 0.5\n'
+    )
+    assert run(_words(tested_persons, mine, tmp_path / "run", "--teacher", broken)) == 1
+    error = capsys.readouterr().err
+    assert "broken.tflite" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_stage_that_a_recipe_lacks_is_refused(
     tested_persons: Path, small_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
