@@ -20,8 +20,9 @@ from edge_deeplab.cli.progress import image_progress
 from edge_deeplab.data.opening import open_dataset
 from edge_deeplab.data.sample import Sample
 from edge_deeplab.errors import EdgeDeeplabError
+from edge_deeplab.evaluation.evaluate import score_prediction
 from edge_deeplab.evaluation.labels import Labels, labels_for
-from edge_deeplab.evaluation.scores import ImageScore, by_source, score_image
+from edge_deeplab.evaluation.scores import ImageScore, by_source
 from edge_deeplab.files import write_json
 from edge_deeplab.image import resize_area
 
@@ -38,15 +39,7 @@ def limit(sample: Sample, labels: Labels, side: int, index: int = 0) -> ImageSco
         index: the photo's place in its data set.
     """
     cells = resize_area(sample.mask, side, side).astype(np.float32) / 255
-    return score_image(
-        labels.predicted(cells[:, :, None], *sample.mask.shape),
-        labels.truth(sample.mask, sample.ignored),
-        classes=len(labels.names),
-        person=labels.person,
-        index=index,
-        id=sample.id,
-        source=sample.source,
-    )
+    return score_prediction(labels.predicted(cells[:, :, None], *sample.mask.shape), labels, sample, index)
 
 
 def main() -> None:

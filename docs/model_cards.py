@@ -69,7 +69,7 @@ def _section(card: Card, folder: Path) -> str:
     if card.robustness:
         parts += ["All photos, disturbed:\n", _measured("disturbance", card.robustness, _strengths(card))]
     parts += [_conditions(card.conditions), _latency(card.latency)]
-    parts += ["### Learned from\n", _training_data(card), _recipe(card)]
+    parts += ["### Learned from\n", _recipe(card), _training_data(card)]
     parts += ["### Where it fails\n", "".join(f"- {failure}\n" for failure in card.known_failures)]
     return "\n".join(part for part in parts if part)
 

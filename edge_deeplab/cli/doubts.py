@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_deeplab.cli.teacher_options import teacher_view_options
+from edge_deeplab.cli.teacher_options import open_teacher, teacher_view_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ _SHOWN = 32
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
     "--teacher",
-    metavar="CHECKPOINT",
+    metavar="FILE",
     type=click.Path(path_type=Path),
     required=True,
     help="A network that was trained without the doubtful labels.",
@@ -50,10 +50,9 @@ def command(data: Path, teacher: Path, views: dict[str, Any], sources: tuple[str
     from edge_deeplab.image import write_image
     from edge_deeplab.training.config import TeacherViews
     from edge_deeplab.training.label_cleaning import write_doubts
-    from edge_deeplab.training.teacher import load_teacher
 
     dataset = ManifestDataset(data, split=split)
-    taught_by = load_teacher(teacher, dataset.classes, TeacherViews(**views))
+    taught_by = open_teacher(teacher, dataset.classes, TeacherViews(**views))
     with image_progress("looking at the labels") as progress, new_folder(out) as folder:
         (folder / DOUBTS).mkdir()
         doubts = write_doubts(dataset, sources, taught_by, folder / DOUBTS, progress=progress)

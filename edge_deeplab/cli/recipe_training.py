@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_deeplab.cli.model_options import say_how
+from edge_deeplab.cli.teacher_options import open_teacher
 
 if TYPE_CHECKING:
-    from edge_deeplab.training.recipe import Recipe
     from edge_deeplab.training.run_record import StageResult
 
 
@@ -79,12 +78,14 @@ def train_recipe(
         done = finished_stages(out)
         if not {*stages(recipe)} - {INT8} <= done.keys():
             require_same_teacher(out, teacher_hash(recipe, teacher))
-            _check_teacher(recipe, teacher)
+            if teacher is not None:
+                open_teacher(teacher, recipe.model.classes, recipe.training.teacher)
     else:
         require_no_run(out)
         files = {"init_sha256": init_hash(recipe, init), "teacher_sha256": teacher_hash(recipe, teacher)}
         require_same_network(recipe, init)
-        _check_teacher(recipe, teacher)
+        if teacher is not None:
+            open_teacher(teacher, recipe.model.classes, recipe.training.teacher)
         for split in (photos.train, photos.val):
             check_dataset(split)
         check_run(recipe.model, photos.train, photos.val, out / FLOAT, recipe.training, resume=False, devices=1)
@@ -105,16 +106,6 @@ def train_recipe(
         parent = folder / CHECKPOINT
         if stage == stop_after:
             break
-
-
-def _check_teacher(recipe: Recipe, teacher: Path | None) -> None:
-    """See that the teacher can teach before anything is begun; of a file from elsewhere, say how it is fed and read."""
-    from edge_deeplab.training.teacher import load_teacher
-
-    if teacher is not None:
-        reasons = load_teacher(teacher, recipe.model.classes, recipe.training.teacher).reasons
-        if reasons:
-            say_how(teacher, reasons)
 
 
 def _say(checkpoint: Path, result: StageResult) -> None:

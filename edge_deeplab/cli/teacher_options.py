@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from edge_deeplab.cli.model_options import say_how
+
+if TYPE_CHECKING:
+    from edge_deeplab.training.config import TeacherViews
+    from edge_deeplab.training.teacher import Teacher
 
 VIEW_OPTIONS = ("teacher_size", "teacher_scales", "teacher_flip")
 """The names of their parameters."""
@@ -43,3 +50,18 @@ def teacher_view_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         with_views = option(with_views)
     return with_views
+
+
+def open_teacher(path: Path, classes: Sequence[str], views: TeacherViews) -> Teacher:
+    """Open a teacher; of a file from elsewhere, a line on standard error says how it is fed and read, and why.
+
+    Raises:
+        CheckpointError, ModelFileError, MissingExtraError, SpecError: as
+            :func:`edge_deeplab.training.teacher.load_teacher`.
+    """
+    from edge_deeplab.training.teacher import load_teacher
+
+    teacher = load_teacher(path, classes, views)
+    if teacher.reasons:
+        say_how(path, teacher.reasons)
+    return teacher

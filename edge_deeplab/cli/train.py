@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_deeplab.cli.model_options import say_how
 from edge_deeplab.cli.model_path import CHECKPOINT
 from edge_deeplab.cli.network_options import NETWORK_OPTIONS, network_options
 from edge_deeplab.cli.options import given, refuse_options
 from edge_deeplab.cli.recipe_training import train_recipe
-from edge_deeplab.cli.teacher_options import VIEW_OPTIONS, teacher_view_options
+from edge_deeplab.cli.teacher_options import VIEW_OPTIONS, open_teacher, teacher_view_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,7 +202,6 @@ def command(
     from edge_deeplab.training.quantization_aware import FINE_TUNING, QuantizationAwareConfig
     from edge_deeplab.training.run import train
     from edge_deeplab.training.schedules import Schedule
-    from edge_deeplab.training.teacher import load_teacher
 
     if teacher is None:
         refuse_options(context, (*VIEW_OPTIONS, "teacher_agreement"), "goes with --teacher only")
@@ -226,12 +224,7 @@ def command(
     names = tuple(name.strip() for name in classes.split(","))
 
     def taught_by(data: SegmentationDataset) -> Teacher | None:
-        if teacher is None:
-            return None
-        opened = load_teacher(teacher, data.classes, chosen["teacher"])
-        if opened.reasons:
-            say_how(teacher, opened.reasons)
-        return opened
+        return None if teacher is None else open_teacher(teacher, data.classes, chosen["teacher"])
 
     if parent is not None:
         refuse_options(context, _OF_THE_NETWORK, "does not go with --qat: the checkpoint says it")

@@ -161,8 +161,22 @@ def score_sample(
         one_at_a_time: the session's lock.
         post_processing: as :func:`evaluate`.
     """
+    return score_prediction(
+        predict(session, labels, sample.image, one_at_a_time, post_processing), labels, sample, index
+    )
+
+
+def score_prediction(predicted: ClassMap, labels: Labels, sample: Sample, index: int) -> ImageScore:
+    """Score a photo's class map (uint8, HxW) against its mask, at the photo's own size.
+
+    Args:
+        predicted: in the classes of ``labels``.
+        labels: how the mask becomes a class map.
+        sample: the photo with its mask.
+        index: the photo's place in its data set.
+    """
     return score_image(
-        predict(session, labels, sample.image, one_at_a_time, post_processing),
+        predicted,
         labels.truth(sample.mask, sample.ignored),
         classes=len(labels.names),
         person=labels.person,

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from edge_deeplab.data.manifest import ManifestDataset
-from edge_deeplab.files import checksums
+from edge_deeplab.files import checksums, sha256
 from edge_deeplab.image import read_mask, read_rgb
+from edge_deeplab.weights import shipped_model
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -68,6 +69,17 @@ def test_what_was_cut_off_is_left_out(
     assert summary["heads"]["doubted"] == left_out
     assert f"heads: {left_out} of {summary['heads']['photos']} labels doubted" in done.stdout
     assert read_rgb(out / "doubts.jpg").std() > 20
+
+
+def test_anybody_s_file_may_doubt_and_it_is_said_how_it_is_fed(
+    incomplete: Path, tmp_path: Path, edge_deeplab: Run
+) -> None:
+    teacher = Path(shutil.copy(shipped_model(), tmp_path / "anybody.tflite"))  # without its sidecar
+    out = tmp_path / "cleaned"
+    done = edge_deeplab("doubts", incomplete, "--teacher", teacher, "--source", "heads", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "anybody.tflite takes RGB in 0..1" in done.stderr
+    assert json.loads((out / "doubts" / "doubts.json").read_text())["teacher_sha256"] == sha256(teacher)
 
 
 def test_no_other_split_is_touched(incomplete: Path, small_checkpoint: Path, tmp_path: Path, edge_deeplab: Run) -> None:
