@@ -15,7 +15,7 @@ from torch import nn
 from converters.coreml_graph import Graph, read_graph
 from converters.coreml_recipe import INPUT, Recipe
 from converters.coreml_rounding_check import check_rounding
-from converters.coreml_weights import Storage, corrected_bias, input_means, storages
+from converters.coreml_weights import Storage, corrected_bias, halves, input_means, storages
 from converters.point_match import close
 from edge_deeplab.errors import ConversionError
 from edge_deeplab.quantization.affine import dequantize_bias, dequantize_weights
@@ -205,7 +205,7 @@ class _Stored:
         if found.shape != wanted.shape:
             return False
         if self._writer is None:
-            return self._close(found, wanted)
+            return self._close(found, wanted if self._dtype is np.float32 else halves(conv).astype(np.float32))
         if self._writer.type == Storage.PALETTE6.operator:
             # No entry of the table is nearer to a weight than the one that was chosen.
             ordered = np.sort(self._of["lut"].astype(np.float32))

@@ -15,7 +15,7 @@ from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 from torch import Tensor, nn
 
 from converters.coreml_recipe import INPUT, DeploymentTarget, Recipe
-from converters.coreml_weights import Integers, StoredLayer, corrected_bias, input_means, stored_layers
+from converters.coreml_weights import Integers, StoredLayer, corrected_bias, halves, input_means, stored_layers
 from converters.palette import Palette
 from edge_deeplab.errors import ConversionError
 from edge_deeplab.quantization.affine import Affine
@@ -123,9 +123,9 @@ def _halved(graph: QuantizationGraph, spec: ModelSpec) -> nn.Module:
     for layer in graph.convolutions:
         conv = module.get_submodule(layer.module)
         assert isinstance(conv, nn.Conv2d)
-        halves = conv.weight.detach().half().float()
-        conv.bias = nn.Parameter(torch.from_numpy(corrected_bias(conv, halves.numpy(), means[layer.name])))
-        conv.weight = nn.Parameter(halves)
+        rounded = halves(conv).astype(np.float32)
+        conv.bias = nn.Parameter(torch.from_numpy(corrected_bias(conv, rounded, means[layer.name])))
+        conv.weight = nn.Parameter(torch.from_numpy(rounded))
     return module
 
 

@@ -62,6 +62,9 @@ class Storage(StrEnum):
 # photos: half of these saves 0.05 and 0.2 MB, and the mean error of the probability grows from 0.0048 to 0.0079 and
 # from 0.010 to 0.021.
 _LEAST = {Storage.PALETTE6: 0.015, Storage.PALETTE4: 0.06}
+# The same of the largest. Of the six convolutions that would have 16 values, the backbone's last, twice as large as any
+# other, does most harm: with 64 for it, the mean error on 45 photos of the training split falls from 0.0025 to 0.0021.
+_MOST = {Storage.PALETTE6: 1.0, Storage.PALETTE4: 0.12}
 
 
 def storages(graph: QuantizationGraph, recipe: Recipe) -> Mapping[str, Storage]:
@@ -90,7 +93,7 @@ def _bearable(conv: nn.Conv2d, share: float, palettes: tuple[Storage, ...]) -> S
     """The first of the palettes that a layer bears; int8 for one that bears none."""
     if conv.groups > 1:
         return Storage.INT8
-    return next((palette for palette in palettes if share >= _LEAST[palette]), Storage.INT8)
+    return next((palette for palette in palettes if _LEAST[palette] <= share <= _MOST[palette]), Storage.INT8)
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,38 @@ def corrected_bias(
     loss = mean_loss(conv.weight.detach().numpy(), stored, means, conv.groups)
     corrected: NDArray[np.float32] = (conv.bias.detach().numpy() + loss).astype(np.float32)
     return corrected
+
+
+def halves(conv: nn.Conv2d) -> NDArray[np.float16]:
+    """A layer's weights in float16; of a depthwise filter such that their sum stays what it was, as near as may be.
+
+    Neighbouring pixels are much alike, so what rounding adds to a filter's sum goes to the output nearly whole, and
+    what it adds to single weights nearly cancels. Some weights are therefore rounded to their other neighbour, one
+    after the other, each time the one that leaves the sum nearest. On the worst of 685 photos the shipped model's
+    greatest error fell from 0.031 to 0.012.
+
+    Returns:
+        OIHW; no weight is off by a whole step or more.
+    """
+    weights = conv.weight.detach().numpy().astype(np.float64)
+    nearest = weights.astype(np.float16)
+    if conv.groups == 1:
+        return nearest
+    rows = weights.reshape(len(weights), -1)
+    found = nearest.reshape(rows.shape)
+    below = found.astype(np.float64) < rows
+    other = np.nextafter(found, np.where(below, np.float16(np.inf), np.float16(-np.inf)).astype(np.float16))
+    # What turning a weight over would add; a weight that is exact has no other side.
+    turn = np.where(found == rows, 0.0, other.astype(np.float64) - found)
+    result, filters = found.copy(), np.arange(len(rows))
+    for _ in range(rows.shape[1]):
+        excess = result.astype(np.float64).sum(1) - rows.sum(1)
+        left = np.abs(excess[:, None] + turn)
+        best = left.argmin(1)
+        better = left[filters, best] < np.abs(excess)
+        result[filters[better], best[better]] = other[filters[better], best[better]]
+        turn[filters[better], best[better]] = 0.0  # once
+    return result.reshape(weights.shape)
 
 
 def input_means(graph: QuantizationGraph, spec: ModelSpec) -> Mapping[str, NDArray[np.float64]]:

@@ -15,6 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
 
 from calibration.collect import collect_ranges
 from calibration.images import bundled_calibration
@@ -22,13 +26,13 @@ from converters import coreml
 from converters.check import made_pictures
 from converters.coreml_check import check_package, stored_network
 from converters.coreml_recipe import DeploymentTarget, Recipe
-from converters.coreml_weights import input_means
+from converters.coreml_weights import Storage, halves, input_means, storages
 from converters.palette import Palette
 from edge_deeplab.artifact import load_artifact
 from edge_deeplab.checkpoint import load_checkpoint, save_checkpoint
 from edge_deeplab.errors import ConversionError, MissingExtraError, OutputError, RangesError, SpecError
 from edge_deeplab.files import sha256
-from edge_deeplab.models.deeplab import DeepLab
+from edge_deeplab.models.deeplab import DeepLab, build_network
 from edge_deeplab.quantization.bias_correction import mean_loss
 from edge_deeplab.quantization.graph import QuantizationGraph, quantization_graph
 from edge_deeplab.quantization.integers import layer_integers
@@ -36,6 +40,7 @@ from edge_deeplab.quantization.ranges import QuantRanges, save_ranges
 from edge_deeplab.runtime.coreml.protobuf import messages
 from edge_deeplab.runtime.opening import open_session
 from edge_deeplab.spec import IoType, ModelSpec, Precision
+from edge_deeplab.weights import shipped_checkpoint
 
 pytestmark = pytest.mark.convert
 
@@ -226,14 +231,51 @@ def test_float16_gives_back_in_the_biases_what_its_weights_take_off(
     matters = 0
     for layer in network.convolutions:
         conv, stored = network.conv(layer), held.get_submodule(layer.module)
-        weights, bias, halves, found = (
+        weights, bias, rounded, found = (
             value.detach().numpy() for value in (conv.weight, conv.bias, stored.weight, stored.bias)
         )
-        np.testing.assert_array_equal(halves, weights.astype(np.float16).astype(np.float32))
-        loss = mean_loss(weights, halves, means[layer.name], conv.groups)
+        np.testing.assert_array_equal(rounded, halves(conv).astype(np.float32))
+        loss = mean_loss(weights, rounded, means[layer.name], conv.groups)
         np.testing.assert_allclose(found, bias + loss, rtol=2**-11, atol=1e-7, err_msg=layer.name)
         matters += int((np.abs(loss) > 2**-10 * np.abs(bias) + 1e-7).sum())
     assert matters > 10  # channels whose bias would be another one without
+
+
+@given(seed=st.integers(0, 2**32 - 1), size=st.sampled_from([1e-6, 1e-2, 1.0, 30.0]))
+def test_float16_keeps_the_sums_of_depthwise_filters(seed: int, size: float) -> None:
+    """Each weight is one of its two neighbours in float16, and the nine together are off by less than the nearest."""
+    conv = nn.Conv2d(16, 16, 3, groups=16)
+    weights = (np.random.default_rng(seed).standard_normal((16, 1, 3, 3)) * size).astype(np.float32)
+    weights[0], weights[1, 0, 0] = 0, 0.5  # what is exact stays
+    conv.weight = nn.Parameter(torch.from_numpy(weights))
+    found, nearest = halves(conv), weights.astype(np.float16)
+    assert found.dtype == np.float16
+    below, above = (np.nextafter(nearest, np.float16(end)) for end in (-np.inf, np.inf))
+    exact = nearest == weights
+    low, high = np.where(nearest > weights, below, nearest), np.where(nearest < weights, above, nearest)
+    assert ((found == low) | (found == high)).all()
+    assert (found[exact] == nearest[exact]).all()
+    lost, before = (abs((rounded.astype(np.float64) - weights).sum((1, 2, 3))) for rounded in (found, nearest))
+    assert (lost <= before).all()
+    assert lost.sum() < before.sum() / 2
+
+
+def test_float16_of_other_convolutions_is_the_nearest() -> None:
+    conv = nn.Conv2d(3, 5, 3)
+    np.testing.assert_array_equal(halves(conv), conv.weight.detach().numpy().astype(np.float16))
+
+
+def test_which_of_the_shipped_models_layers_have_tables_of_16() -> None:
+    """Five of its six large ones: the backbone's last, the largest of all, does too much harm."""
+    spec = load_checkpoint(shipped_checkpoint()).spec
+    graph = quantization_graph(build_network(spec.network).eval(), 1)
+    forms = storages(graph, PALETTE4)
+    large = [
+        f"backbone.blocks.{block}" for block in ("14.expand", "14.project", "15.expand", "15.project", "16.expand")
+    ]
+    assert [name for name, form in forms.items() if form is Storage.PALETTE4] == large
+    assert forms["backbone.blocks.16.project"] is Storage.PALETTE6
+    assert storages(graph, PALETTE6)["backbone.blocks.16.project"] is Storage.PALETTE6
 
 
 def test_a_second_run_gives_the_same_bytes(
