@@ -257,7 +257,10 @@ def test_float16_keeps_the_sums_of_depthwise_filters(seed: int, size: float) -> 
     assert (found[exact] == nearest[exact]).all()
     lost, before = (abs((rounded.astype(np.float64) - weights).sum((1, 2, 3))) for rounded in (found, nearest))
     assert (lost <= before).all()
-    assert lost.sum() < before.sum() / 2
+    if size < 1e-5:  # below float16's normal numbers all have one step, and no sum comes nearer than half of it
+        assert (lost <= 1.001 * 2**-25).all()
+    else:
+        assert lost.sum() < before.sum() / 2
 
 
 def test_float16_of_other_convolutions_is_the_nearest() -> None:

@@ -67,15 +67,17 @@ def listed(tmp_path: Path) -> Path:
 
 
 def test_the_list_that_comes_with_it(ablations: ModuleType) -> None:
-    """Every row is another recipe than the first, and laid out for the same steps but where it says so."""
+    """Every row is another recipe than the first, and laid out for as many photos but where it says so."""
     rows = ablations.read_ablations(ablations.LIST).rows
     first = rows[0].recipe
     assert first.table != load_recipe("portrait-fast-first").table
     assert first.model == load_recipe("portrait-fast-first").model
     for row in rows[1:]:
         assert row.recipe.sha256 != first.sha256, row.name
-        assert row.recipe.training.epoch_steps == first.training.epoch_steps == 120
+        assert row.recipe.training.epoch_steps * row.recipe.training.batch_size == 120 * first.training.batch_size
     assert [row.name for row in rows if row.recipe.training.epochs != 3] == ["three times as long"]
+    other_steps = [row.name for row in rows if row.recipe.training.epoch_steps != 120]
+    assert other_steps == ["half the batch, twice the steps"]
 
 
 @pytest.mark.parametrize(
