@@ -201,6 +201,9 @@ class NetworkSpec:
             "Trade-off hyper parameters"). The papers have the other backbones at 1 only.
         channel_divisor: the backbone's channels are rounded to multiples of it. 8 as in the authors' code; their
             DeepLabs of width 0.5 have 4: 12 channels at stride 4 instead of 16.
+        last_bottleneck: MobileNetV2's last bottleneck, which takes 160 channels to 320 (Sandler et al. 2018, table 2).
+            Without it the head reads the 160: a quarter of the weights less, which are there to tell a thousand
+            classes apart (Howard et al. 2019, arXiv 1905.02244, section 6.4, halve those channels in MobileNetV3).
         output_stride: input size over the size of the last feature map: 8, 16 or 32 (Chen et al. 2017,
             "Rethinking Atrous Convolution", section 3.1).
         aspp_channels: channels of each ASPP branch and of the projection behind their concatenation
@@ -250,12 +253,17 @@ class NetworkSpec:
     aspp_hidden: bool = False
     aspp_refine: bool = False
     input_scales: tuple[float, ...] = (1.0,)
+    last_bottleneck: bool = True
 
     @property
     def backbone_words(self) -> str:
-        """ "mobilenet_v2 0.5"; "resnet_50": where the paper has one width, it is named only if it is another."""
+        """ "mobilenet_v2 0.5"; "resnet_50": where the paper has one width, it is named only if it is another.
+
+        "mobilenet_v2 1.0 without its last bottleneck".
+        """
         only = self.backbone is not Backbone.MOBILENET_V2 and self.width_multiplier == 1
-        return str(self.backbone) if only else f"{self.backbone} {self.width_multiplier}"
+        name = str(self.backbone) if only else f"{self.backbone} {self.width_multiplier}"
+        return name if self.last_bottleneck else f"{name} without its last bottleneck"
 
     def __post_init__(self) -> None:
         if self.output_stride not in (8, 16, 32):
@@ -281,6 +289,10 @@ class NetworkSpec:
     def _check_backbone(self) -> None:
         if self.backbone is not Backbone.MOBILENET_V2 and self.channel_divisor != 8:
             raise SpecError(f"{self.backbone} has no channel divisor but 8: it belongs to {Backbone.MOBILENET_V2}")
+        if self.backbone is not Backbone.MOBILENET_V2 and not self.last_bottleneck:
+            raise SpecError(
+                f"{self.backbone} keeps its last bottleneck: only {Backbone.MOBILENET_V2} can do without it"
+            )
         if not self.multi_grid:
             return
         if self.backbone not in WITH_MULTI_GRID:

@@ -222,14 +222,27 @@ def two_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def shipped_operators() -> list[str]:
+    """The shipped file's operators, by the schema's own reader."""
+    model = read_model(shipped_model().read_bytes())
+    return [op_name(model, operator) for operator in model.subgraphs[0].operators]
+
+
+@pytest.fixture(scope="session")
+def published_model() -> Path:
+    """The shipped file that stands for anybody's: 256x256 pixels, as most that are published."""
+    return shipped_model("portrait-open")
+
+
 @pytest.fixture
-def published(tmp_path: Path) -> Callable[..., Path]:
-    """The shipped network after some edits, as a file without a sidecar."""
+def published(published_model: Path, tmp_path: Path) -> Callable[..., Path]:
+    """That file after some edits, without a sidecar."""
 
     def write(
         *edits: Callable[[Sketch], None], labels: tuple[str, ...] = (), normalization: Normalization | None = None
     ) -> Path:
-        sketch = Sketch(read_model(shipped_model().read_bytes()))
+        sketch = Sketch(read_model(published_model.read_bytes()))
         for edit in edits:
             edit(sketch)
         archive = b""
@@ -243,7 +256,7 @@ def published(tmp_path: Path) -> Callable[..., Path]:
 
 
 class Sketch:
-    """The shipped model, with operators put before its input and behind its output."""
+    """A shipped model, with operators put before its input and behind its output."""
 
     def __init__(self, model: Any) -> None:
         self.model, self.graph = model, model.subgraphs[0]

@@ -155,7 +155,10 @@ def _head(graph: TfliteGraph, name: str) -> _Head:
     pool = next((node for node in graph.operators if node.name in _POOLS), None)
     last = None if pool is None else _source(producers, pool)
     if last not in convolutions:
-        raise ModelFileError(f"{name} has no image pooling behind a backbone: it is no DeepLabV3 that can be imported")
+        raise ModelFileError(
+            f"{name} does not pool what a convolution gives, as the last of a MobileNetV2: it is no DeepLabV3 that can "
+            "be imported"
+        )
     backbone = convolutions.index(last) + 1
     rest = convolutions[backbone:]
     roles: dict[str, Operator] = {}

@@ -166,7 +166,11 @@ def _build_backbone(spec: NetworkSpec) -> DenseFeatures:
     match spec.backbone:
         case Backbone.MOBILENET_V2:
             return MobileNetV2(
-                width_multiplier=width, channel_divisor=spec.channel_divisor, output_stride=stride, padding=padding
+                width_multiplier=width,
+                channel_divisor=spec.channel_divisor,
+                output_stride=stride,
+                padding=padding,
+                last_bottleneck=spec.last_bottleneck,
             )
         case Backbone.MOBILENET_V3_LARGE:
             return MobileNetV3Large(output_stride=stride, padding=padding, width_multiplier=width)

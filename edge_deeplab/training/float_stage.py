@@ -124,11 +124,13 @@ def _first_network(recipe: Recipe, data: RecipeData, init: Path | None) -> DeepL
         initialize_backbone(network, recipe.init if init is None else str(init), data.train, recipe.model)
         return network
     require_same_network(recipe, init)
-    return network_for(init, recipe.model.classes)[0]
+    return network_for(init, recipe.model.classes, last_bottleneck=recipe.model.network.last_bottleneck)[0]
 
 
 def require_same_network(recipe: Recipe, init: Path | None) -> None:
     """See that first weights that are a checkpoint are of the recipe's network, whatever their classes.
+
+    They may have a last bottleneck that the recipe does without.
 
     Raises:
         SpecError: they are of another one; the message says what differs.
@@ -138,6 +140,7 @@ def require_same_network(recipe: Recipe, init: Path | None) -> None:
         return
     ours = asdict(recipe.model.network)
     theirs = asdict(load_checkpoint(init).spec.network) | {"num_classes": ours["num_classes"]}
+    theirs["last_bottleneck"] &= ours["last_bottleneck"]
     if differing := [f"{name} {theirs[name]}, not {ours[name]}" for name in ours if theirs[name] != ours[name]]:
         raise SpecError(
             f"{init} holds another network than the recipe {recipe.name} ({', '.join(differing)}): a checkpoint is "

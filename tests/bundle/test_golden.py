@@ -11,12 +11,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from edge_deeplab.artifact import load_artifact
 from edge_deeplab.bundle.contract import Contract, Tolerance
 from edge_deeplab.image import read_mask, read_rgb, resize_area
 from edge_deeplab.runtime.opening import open_session
 from edge_deeplab.runtime.session import Session
+from edge_deeplab.weights import shipped_model
 
-SIZE = 256  # of the shipped model
+SIZE = load_artifact(shipped_model()).spec.height
 
 Change = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edge_deeplab.artifact import load_artifact
 from edge_deeplab.evaluation.latency.statistics import Ratio, Spread, paired_ratio, spread
 from edge_deeplab.files import sha256
-from edge_deeplab.weights import shipped_checkpoint
+from edge_deeplab.weights import shipped_checkpoint, shipped_model
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Refuses = Callable[..., str]
@@ -66,7 +67,8 @@ def test_tables_numbers_and_a_picture(
     measured = ours["wall"]
     assert time_row[1:4] == [f"{measured['spread'][key]:.2f}" for key in ("median", "p95", "minimum")]
     assert time_row[5] == f"{measured['ratio']['median']:.2f}"
-    assert file_row[1:4] == ["256x256", "2.48", "MB"]
+    spec = load_artifact(shipped_model()).spec
+    assert file_row[1:4] == [f"{spec.height}x{spec.width}", f"{model.stat().st_size / 1e6:.2f}", "MB"]
     assert max(map(len, done.stdout.splitlines()[:-1])) <= 80
     assert "…" not in done.stdout
 

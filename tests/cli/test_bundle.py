@@ -13,7 +13,7 @@ import pytest
 from edge_deeplab.artifact import load_artifact
 from edge_deeplab.bundle.contract import load_contract
 from edge_deeplab.files import sha256
-from edge_deeplab.weights import FOLDER, shipped_card
+from edge_deeplab.weights import FOLDER, shipped_card, shipped_model
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Refuses = Callable[..., str]
@@ -148,7 +148,7 @@ REFUSALS: dict[str, Callable[[Path], Sequence[object]]] = {
     "several files are called portrait.tflite": same_name,
     "'my model.tflite' cannot be the name": renamed,
     "portrait.tflite knows no person, only: cat": wrong_classes,
-    "its sidecar says 128x256": wrong_size,
+    f"its sidecar says 128x{load_artifact(shipped_model()).spec.width}": wrong_size,
     "is nothing that an app here takes": onnx,
     "out exists already": occupied,
     "there is no model file": lambda model: [model.with_name("none.tflite")],

@@ -36,6 +36,8 @@ from edge_deeplab.spec import IoType, ModelSpec, NetworkSpec, Precision, Target
 from edge_deeplab.weights import shipped_card, shipped_model
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+SPEC = load_artifact(shipped_model()).spec
+SIZE = f"{SPEC.height}x{SPEC.width}"
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +113,8 @@ def test_the_network_is_the_same(described_file: Path) -> None:
     before, after = (path.read_bytes() for path in (shipped_model(), described_file))
     stored = [_buffers(content) for content in (before, after)]
     assert sorted(stored[0]) == sorted(data for data in stored[1] if b"M001" not in data[:8])
-    pixels = np.random.default_rng(5).integers(0, 256, (256, 256, 3), np.uint8)
     with TfliteSession(shipped_model(), threads=1) as one, TfliteSession(described_file, threads=1) as other:
+        pixels = np.random.default_rng(5).integers(0, 256, (one.height, one.width, 3), np.uint8)
         np.testing.assert_array_equal(one.run_raw(pixels), other.run_raw(pixels))
         assert (other.partitions, other.fully_delegated) == (one.partitions, one.fully_delegated)
 
@@ -142,9 +144,9 @@ def test_without_its_sidecar_the_file_still_says_where_the_person_is(described_f
         ("an empty file of labels", "its metadata name labels.txt, which has no labels"),
         ("probabilities, activation SIGMOID", "the metadata ask for SIGMOID once more"),
         ("probabilities, activation SOFTMAX", "the metadata ask for SOFTMAX once more"),
-        ("batch 2", "it takes one picture, and this is 2x256x256x3"),
+        ("batch 2", f"it takes one picture, and this is 2x{SIZE}x3"),
         ("dynamic size", "1x1"),
-        ("NCHW input", "the channels come first, 1x3x256x256"),
+        ("NCHW input", f"the channels come first, 1x3x{SIZE}"),
     ],
 )
 def test_what_mediapipe_would_refuse_or_take_wrongly_is_named(
@@ -187,9 +189,9 @@ def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"height": 128, "width": 128}, "takes 256x256 pixels and gives 1 classes, and its sidecar says 128x128 and 1"),
-        ({"width": 128}, "its sidecar says 256x128"),
-        ({"network": NetworkSpec(num_classes=2), "classes": ("background", "person")}, "says 256x256 and 2"),
+        ({"height": 128, "width": 128}, f"takes {SIZE} pixels and gives 1 classes, and its sidecar says 128x128 and 1"),
+        ({"width": 128}, f"its sidecar says {SPEC.height}x128"),
+        ({"network": NetworkSpec(num_classes=2), "classes": ("background", "person")}, f"says {SIZE} and 2"),
     ],
 )
 def test_a_sidecar_of_another_network_is_refused(change: dict[str, Any], words: str, tmp_path: Path) -> None:

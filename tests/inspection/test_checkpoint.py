@@ -43,6 +43,9 @@ def test_what_makes_a_network_another_one_is_said() -> None:
     assert network_words(ModelSpec(network=network)) == (
         "mobilenet_v2 0.5, channels in multiples of 4, output stride 16, ASPP 64, decoder 32, 256x256"
     )
+    assert network_words(ModelSpec(NetworkSpec(last_bottleneck=False), 192, 192)) == (
+        "mobilenet_v2 1.0 without its last bottleneck, output stride 16, ASPP 256, decoder 256, 192x192"
+    )
     plain = NetworkSpec(aspp_channels=128, decoder=False)
     assert (
         network_words(ModelSpec(network=plain)) == "mobilenet_v2 1.0, output stride 16, ASPP 128, no decoder, 256x256"

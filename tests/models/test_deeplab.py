@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -64,6 +66,25 @@ def test_channels_are_those_of_the_published_weights(width: float, divisor: int,
     # Neighbouring stages of one width are one in this list.
     assert found == [number for place, number in enumerate(channels) if place < 2 or number != channels[place - 1]]
     assert backbone.low_level_channels == channels[2]
+
+
+@pytest.mark.parametrize("output_stride", [8, 16, 32])
+def test_without_its_last_bottleneck_the_backbone_ends_before_it(output_stride: int) -> None:
+    spec = NetworkSpec(width_multiplier=0.35, output_stride=output_stride, aspp_channels=8, decoder_channels=8)
+    whole, shorter = (build_network(replace(spec, last_bottleneck=kept)).eval() for kept in (True, False))
+    assert (len(whole.backbone.blocks), len(shorter.backbone.blocks)) == (17, 16)
+    assert (whole.backbone.channels, shorter.backbone.channels) == (112, 56)
+    shorter.backbone.load_state_dict(
+        {name: value for name, value in whole.backbone.state_dict().items() if not name.startswith("blocks.16.")}
+    )
+    seen: list[torch.Tensor] = []
+    whole.backbone.blocks[16].register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    image = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        whole.backbone(image)
+        _, features = shorter.backbone(image)
+        assert shorter(image).shape == (1, 1, 64, 96)
+    assert torch.equal(features, seen[0])
 
 
 @pytest.mark.parametrize("output_stride", [8, 16, 32])

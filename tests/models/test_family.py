@@ -211,6 +211,7 @@ def test_space_to_batch_counts_a_map_up_to_the_next_multiple_of_the_rate() -> No
     ("settings", "said"),
     [
         ({"backbone": Backbone.RESNET_50, "channel_divisor": 4}, "resnet_50 has no channel divisor but 8"),
+        ({"backbone": Backbone.VGG_16, "last_bottleneck": False}, "vgg_16 keeps its last bottleneck"),
         ({"multi_grid": (1, 2, 4)}, "mobilenet_v2 has no multi-grid"),
         ({"backbone": Backbone.RESNET_50, "multi_grid": (1, 2)}, "three rates"),
         ({"backbone": Backbone.RESNET_50, "multi_grid": (1, 2, 0)}, "three rates"),

@@ -70,6 +70,36 @@ def test_the_same_classes_are_taken_whole_and_one_class_begins_anew(tmp_path: Pa
         network_for(tmp_path / "nothing.safetensors", _CLASSES)
 
 
+@pytest.mark.parametrize("head", _HEADS, ids=["v1", "v2", "v3+"])
+def test_without_the_last_bottleneck_what_read_it_begins_anew(head: NetworkSpec, tmp_path: Path) -> None:
+    path = tmp_path / "voc.safetensors"
+    before = _saved(head, path)
+    state = network_for(path, _CLASSES)[0].state_dict()
+    torch.manual_seed(5)
+    shorter, spec = network_for(path, _CLASSES, last_bottleneck=False)
+    assert spec == replace(before.network, last_bottleneck=False)
+    own = shorter.state_dict()
+    fresh = {name for name, value in own.items() if value.shape != state[name].shape}
+    assert fresh
+    assert all("aspp" in name for name in fresh)
+    # With a convolution, its BatchNorm: the statistics of another one would be wrong for it.
+    for name in [name for name in fresh if name.endswith("conv.weight")]:
+        norm = name.replace("conv.weight", "bn.running_var")
+        if norm in own:
+            assert (own[norm] == 1).all()
+            fresh.add(norm)
+    kept = {name for name in own if name not in fresh and ("aspp" not in name or name.endswith("project.conv.weight"))}
+    assert len(kept) > 100
+    assert all(torch.equal(own[name], state[name]) for name in kept)
+    other, _ = network_for(path, ("background", "person", "dog"), last_bottleneck=False)
+    assert [layer.out_channels for layer in other.class_layers] == [3] * len(other.class_layers)
+    # A network that is without it already stays as it is.
+    save_state(path, replace(before, network=spec), own, notes={})
+    again, spec_again = network_for(path, _CLASSES)
+    assert spec_again == spec
+    assert all(torch.equal(value, own[name]) for name, value in again.state_dict().items())
+
+
 def test_the_backbone_thaws_from_its_end() -> None:
     assert [thawed_share(epoch, 2, 3) for epoch in range(7)] == [0, 0, 0.25, 0.5, 0.75, 1, 1]
     assert [thawed_share(epoch, 0, 0) for epoch in range(2)] == [1, 1]

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -309,6 +310,27 @@ def test_a_whole_network_must_be_the_recipe_s(
     assert "decoder_channels 16, not 24" in message
     assert "output_stride 16, not 8" in message
     assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_may_leave_the_last_bottleneck_out_and_not_add_it(
+    recipe_run: Path, tested_persons: Path, small_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = recipe_run / "float" / "model.safetensors"
+    changes = "[training]\nepochs = 1\nlearning_rate = 1e-12\n[model.network]\nlast_bottleneck = false\n"
+    mine = _going_on_from(first, small_recipe, tmp_path, changes)
+    words = _words(tested_persons, mine, tmp_path / "run", "--init", first, "--stop-after", "float")
+    assert run(words) == 0
+    shorter = tmp_path / "run" / "float" / "model.safetensors"
+    before, after = (load_checkpoint(path) for path in (first, shorter))
+    assert after.spec.network == replace(before.spec.network, last_bottleneck=False)
+    assert not any(name.startswith("backbone.blocks.16.") for name in after.weights)
+    for name in ("backbone.blocks.15.project.conv.weight", "aspp.project.conv.weight", "classifier.weight"):
+        np.testing.assert_allclose(after.weights[name], before.weights[name], rtol=1e-5, atol=1e-8, err_msg=name)
+    capsys.readouterr()
+    (tmp_path / "back").mkdir()
+    back = _going_on_from(shorter, small_recipe, tmp_path / "back", "")
+    assert run(_words(tested_persons, back, tmp_path / "back" / "run", "--init", shorter)) == 1
+    assert "last_bottleneck False, not True" in capsys.readouterr().err
 
 
 def test_a_layout_without_sources_is_refused(

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from edge_deeplab.artifact import load_artifact
 from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.cli.main import run
 from edge_deeplab.data.bundled import bundled_portrait
@@ -238,32 +239,29 @@ def test_an_unheeded_teacher_teaches_the_masks(small_network: DeepLab, tmp_path:
 
 
 def test_a_model_file_teaches_what_it_computes(tmp_path: Path) -> None:
-    portrait = bundled_portrait()
-    pixels = np.stack([resize_area(part, 256, 256) for part in (portrait, portrait[:, : portrait.shape[1] // 2])])
+    portrait, side = bundled_portrait(), load_artifact(shipped_model()).spec.height
+    pixels = np.stack([resize_area(part, side, side) for part in (portrait, portrait[:, : portrait.shape[1] // 2])])
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 + 0.001  # less than half a step of a byte
     with open_session(shipped_model()) as session:
         expected, mirrored = (np.stack([session.run(one[:, ::step].copy()) for one in pixels]) for step in (1, -1))
     anybody_s = Path(shutil.copy(shipped_model(), tmp_path / "anybody.tflite"))  # without its sidecar
     for path in (shipped_model(), anybody_s):
         found = load_teacher(path, ("person",), _ONE_VIEW)(images)
-        assert found.shape == (2, 1, 256, 256)
+        assert found.shape == (2, 1, side, side)
         assert np.abs(found.permute(0, 2, 3, 1).numpy() - expected).max() <= 2e-4  # it is sure to 1e-4
     both = load_teacher(anybody_s, ("person",), TeacherViews())(images).permute(0, 2, 3, 1).numpy()
     assert np.abs(both - (expected + mirrored[:, :, ::-1]) / 2).max() <= 2e-4
     assert np.abs(both - expected).max() > 0.01
     smaller = load_teacher(anybody_s, ("person",), _ONE_VIEW)(images[:, :, ::2, ::2])
-    assert smaller.shape == (2, 1, 128, 128)  # it looks at its own size and answers at the student's
+    assert smaller.shape == (2, 1, side // 2, side // 2)  # it looks at its own size and answers at the student's
 
 
 @pytest.mark.parametrize(
-    ("views", "message"),
-    [
-        (TeacherViews(size=320), "takes 256x256 pixels and no other size"),
-        (TeacherViews(scales=(1.0, 1.5)), "takes 256x256 pixels and no other size"),
-    ],
+    "views", [TeacherViews(size=320), TeacherViews(scales=(1.0, 1.5))], ids=["another size", "scales"]
 )
-def test_a_model_file_has_one_size(views: TeacherViews, message: str) -> None:
-    with pytest.raises(SpecError, match=message):
+def test_a_model_file_has_one_size(views: TeacherViews) -> None:
+    spec = load_artifact(shipped_model()).spec
+    with pytest.raises(SpecError, match=f"takes {spec.height}x{spec.width} pixels and no other size"):
         load_teacher(shipped_model(), ("person",), views)
 
 

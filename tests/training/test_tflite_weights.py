@@ -233,7 +233,8 @@ def _computed_weights(model: Any) -> None:
 
 
 def _grey_input(model: Any) -> None:
-    model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]].shape = np.array([1, 256, 256, 1], np.int32)
+    image = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
+    image.shape = np.array([*image.shape[:3], 1], np.int32)
 
 
 def _counted_input(model: Any) -> None:

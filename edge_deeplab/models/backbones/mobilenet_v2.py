@@ -59,13 +59,14 @@ class MobileNetV2(DenseFeatures):
         channel_divisor: int = 8,
         output_stride: int = 16,
         padding: Padding = Padding.SYMMETRIC,
+        last_bottleneck: bool = True,
     ) -> None:
         super().__init__()
         channels = scaled_channels(_STEM_CHANNELS, width_multiplier, channel_divisor)
         self.stem = ConvBNAct(3, channels, 3, stride=2, padding=padding)
         blocks: list[nn.Module] = []
         track = Stride(2, output_stride)
-        for expansion, base, repeats, first_stride in _SEQUENCES:
+        for expansion, base, repeats, first_stride in _SEQUENCES if last_bottleneck else _SEQUENCES[:-1]:
             out_channels = scaled_channels(base, width_multiplier, channel_divisor)
             for index in range(repeats):
                 # A block that loses its stride keeps the rate of what comes before it.
