@@ -2,8 +2,8 @@
 
     python benchmarks/model_mean.py DATA MODEL MODEL... [--split val]
 
-Each MODEL, and the mean of their probabilities, is scored as `edge-deeplab evaluate` does it. All take pictures of one
-size; they may be anybody's, as far as their files say how they are fed.
+Each MODEL, and the mean of their probabilities, is scored as `edge-deeplab evaluate` does it. They may be anybody's,
+as far as their files say how they are fed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edge_deeplab.cli.progress import image_progress
 from edge_deeplab.data.opening import open_dataset
 from edge_deeplab.errors import EdgeDeeplabError, SpecError
 from edge_deeplab.evaluation.evaluate import evaluate
-from edge_deeplab.image import resize_map
+from edge_deeplab.image import resize_area, resize_map
 from edge_deeplab.runtime.closing import ClosedOnExit
 from edge_deeplab.runtime.opening import open_any_session
 from edge_deeplab.runtime.session import Session
@@ -30,28 +30,30 @@ from edge_deeplab.terminal import number_columns, plain_table
 
 
 class MeanSession(ClosedOnExit):
-    """Several sessions as one: the mean of what they say, at the first one's output size.
+    """Several sessions as one: the mean of what they say. It takes as many pixels as the largest of them.
+
+    The others see those pixels reduced to their own size, and what they say is enlarged to the largest one's.
 
     Raises:
-        SpecError: their input sizes or classes differ.
+        SpecError: their classes differ.
     """
 
     def __init__(self, sessions: Sequence[Session]) -> None:
-        first = sessions[0]
-        for other in sessions[1:]:
-            if (other.height, other.width, other.classes) != (first.height, first.width, first.classes):
+        largest = max(sessions, key=lambda session: session.height * session.width)
+        for other in sessions:
+            if other.classes != largest.classes:
                 raise SpecError(
-                    f"one model takes {other.width}x{other.height} pixels for {', '.join(other.classes)}, and the "
-                    f"first {first.width}x{first.height} for {', '.join(first.classes)}: take models of one kind"
+                    f"one model knows {', '.join(other.classes)}, and another {', '.join(largest.classes)}: take "
+                    "models of the same classes"
                 )
-        self.height, self.width, self.classes = first.height, first.width, first.classes
+        self.height, self.width, self.classes = largest.height, largest.width, largest.classes
         self.runtime = f"mean of {len(sessions)}"
         self._sessions = sessions
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See :meth:`edge_deeplab.runtime.session.Session.run`."""
-        said = [session.run(pixels) for session in self._sessions]
-        rows, columns, classes = said[0].shape
+        said = [session.run(resize_area(pixels, session.height, session.width)) for session in self._sessions]
+        rows, columns, classes = max((one.shape for one in said), key=lambda shape: shape[0] * shape[1])
         planes = [
             np.mean([resize_map(np.ascontiguousarray(one[:, :, c]), rows, columns) for one in said], axis=0)
             for c in range(classes)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from edge_deeplab.checkpoint import load_checkpoint, save_checkpoint
 from edge_deeplab.data.bundled import bundled_portrait
 from edge_deeplab.errors import SpecError
-from edge_deeplab.image import resize_area
+from edge_deeplab.image import resize_area, resize_map
 from edge_deeplab.runtime.opening import open_session
 from edge_deeplab.weights import shipped_model
 
@@ -25,23 +27,29 @@ def model_mean(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("model_mean")
 
 
-def test_it_is_the_mean_of_what_they_say(model_mean: ModuleType) -> None:
-    pixels = resize_area(bundled_portrait(), 256, 256)
-    with open_session(shipped_model()) as one, open_session(shipped_model("portrait-fast")) as other:
-        with model_mean.MeanSession([one, other]) as both:
+def test_it_is_the_mean_of_what_they_say_on_the_pixels_of_the_largest(
+    model_mean: ModuleType, small_checkpoint: Path
+) -> None:
+    with open_session(small_checkpoint) as small, open_session(shipped_model()) as large:
+        pixels = resize_area(bundled_portrait(), large.height, large.width)
+        with model_mean.MeanSession([small, large]) as both:
             found = both.run(pixels)
-            assert (both.height, both.width, both.classes) == (256, 256, ("person",))
-        first, second = one.run(pixels), other.run(pixels)
+            assert (both.height, both.width, both.classes) == (large.height, large.width, ("person",))
+        first, second = small.run(resize_area(pixels, small.height, small.width)), large.run(pixels)
+    first = resize_map(first[:, :, 0], large.height, large.width)[:, :, None]
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, (first + second) / 2, atol=1e-6)
     assert np.abs(first - second).max() > 0.05
 
 
-def test_models_of_two_kinds_have_no_mean(model_mean: ModuleType, small_checkpoint: Path) -> None:
+def test_models_of_other_classes_have_no_mean(model_mean: ModuleType, small_checkpoint: Path, tmp_path: Path) -> None:
+    known = load_checkpoint(small_checkpoint)
+    cats = tmp_path / "cats.safetensors"
+    save_checkpoint(cats, replace(known.spec, classes=("cat",)), known.weights)
     with (
         open_session(shipped_model()) as one,
-        open_session(small_checkpoint) as other,
-        pytest.raises(SpecError, match=r"one model takes .* and the first 256x256 for person"),
+        open_session(cats) as other,
+        pytest.raises(SpecError, match="one model knows cat, and another person"),
     ):
         model_mean.MeanSession([one, other])
 
