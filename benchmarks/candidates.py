@@ -31,7 +31,8 @@ _METHODS = PtqMethods(observer="min-max", bias_correction=False)
 def candidate_name(spec: ModelSpec) -> str:
     """``w1-a96-d64-s32-r4.8-os16-256``: width, ASPP, decoder, skip, atrous rates, output stride, input size.
 
-    A backbone whose channels are no multiples of 8 has ``-c4`` or the like behind its width.
+    A backbone whose channels are no multiples of 8 has ``-c4`` or the like behind its width, one without its last
+    bottleneck ``-b16``, the number of those that are left.
 
     Raises:
         SpecError: a network that the name would not tell from another one.
@@ -39,6 +40,7 @@ def candidate_name(spec: ModelSpec) -> str:
     network = spec.network
     rates = ".".join(map(str, network.atrous_rates))
     divisor = "" if network.channel_divisor == NetworkSpec().channel_divisor else f"-c{network.channel_divisor}"
+    last = "" if network.last_bottleneck else "-b16"
     told = NetworkSpec(
         width_multiplier=network.width_multiplier,
         channel_divisor=network.channel_divisor,
@@ -47,11 +49,12 @@ def candidate_name(spec: ModelSpec) -> str:
         skip_channels=network.skip_channels,
         atrous_rates=network.atrous_rates,
         output_stride=network.output_stride,
+        last_bottleneck=network.last_bottleneck,
     )
     if (network, spec.height) != (told, spec.width):
         raise SpecError(f"{spec} differs from the candidates in what their names do not tell: it is none of them")
     return (
-        f"w{network.width_multiplier:g}{divisor}-a{network.aspp_channels}-d{network.decoder_channels}-s{network.skip_channels}"
+        f"w{network.width_multiplier:g}{divisor}{last}-a{network.aspp_channels}-d{network.decoder_channels}-s{network.skip_channels}"
         f"-r{rates}-os{network.output_stride}-{spec.height}"
     )
 
