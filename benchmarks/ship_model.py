@@ -47,7 +47,7 @@ from edge_deeplab.models.loading import load_network
 from edge_deeplab.quantization.graph import quantization_graph
 from edge_deeplab.quantization.ranges import QuantRanges, load_ranges, ranges_path, save_ranges
 from edge_deeplab.quantization.unfold import integer_weights
-from edge_deeplab.spec import ModelSpec
+from edge_deeplab.spec import Backbone, ModelSpec
 from edge_deeplab.training.callbacks import CURVES
 from edge_deeplab.training.recipe import Recipe, load_recipe
 from edge_deeplab.training.recipe_data import TRAIN
@@ -244,8 +244,9 @@ def _accuracy(model: Path, photos: Any, progress: Progress) -> Accuracy:
 
 def _summary(spec: ModelSpec) -> str:
     network = spec.network
+    backbone = network.backbone_words.replace(Backbone.MOBILENET_V2, "MobileNetV2")
     return (
-        f"DeepLabV3+ with MobileNetV2 {network.width_multiplier}, output stride {network.output_stride}, ASPP "
+        f"DeepLabV3+ with {backbone}, output stride {network.output_stride}, ASPP "
         f"{network.aspp_channels} and decoder {network.decoder_channels} channels wide, {spec.height}x{spec.width} "
         "pixels, int8 by quantization-aware training."
     )

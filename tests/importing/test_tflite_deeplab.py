@@ -65,4 +65,9 @@ def test_a_real_one_sees_what_the_file_sees() -> None:
 
 def test_a_file_with_another_head_is_refused() -> None:
     with pytest.raises(ModelFileError, match="only DeepLabs without atrous branches and decoder can be imported"):
-        read_tflite_deeplab(shipped_model())
+        read_tflite_deeplab(shipped_model("portrait-open"))
+
+
+def test_a_file_whose_backbone_ends_early_is_refused() -> None:
+    with pytest.raises(ModelFileError, match="does not pool what a convolution gives, as the last of a MobileNetV2"):
+        read_tflite_deeplab(shipped_model("portrait-fast"))  # it does without the last bottleneck
