@@ -13,6 +13,7 @@ from converters.check import check_against_checkpoint
 from converters.coreml_check import check_package, stored_network
 from converters.coreml_execution_check import check_execution
 from converters.coreml_recipe import Recipe
+from converters.coreml_weights import require_float16
 from converters.worker import run_worker
 from edge_deeplab.artifact import Artifact
 from edge_deeplab.errors import RangesError
@@ -55,7 +56,7 @@ def convert(
         CheckpointError: as :func:`edge_deeplab.models.loading.load_network`.
         SpecError: a grey image of several classes.
         RangesError: W8A8 without ranges, or with those of another checkpoint or network.
-        ConversionError: the converter failed, or its package is not what was asked for.
+        ConversionError: the converter failed, its package is not what was asked for, or float16 cannot hold a weight.
         OutputError: the place cannot be written to.
         MissingExtraError: coremltools is not installed.
     """
@@ -109,8 +110,11 @@ def packages(
     for recipe in recipes:
         recipe.require_spec(loaded.spec)
         used = _used_ranges(recipe, ranges, loaded.sha256) or used
+    graph = quantization_graph(network, loaded.spec.network.num_classes)
     if used is not None:
-        quantization_graph(network, loaded.spec.network.num_classes).require(used)
+        graph.require(used)
+    if any(recipe.half_precision for recipe in recipes):
+        require_float16(graph)
     with tempfile.TemporaryDirectory(prefix="edge-deeplab-") as name:
         folder = Path(name)
         made = {recipe: folder / f"{index}.mlpackage" for index, recipe in enumerate(recipes)}

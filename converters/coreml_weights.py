@@ -24,6 +24,7 @@ from torch import nn
 from converters.check import made_pictures
 from converters.coreml_recipe import Recipe
 from converters.palette import Palette, palettize
+from edge_deeplab.errors import ConversionError
 from edge_deeplab.quantization.affine import dequantize_bias, dequantize_weights, quantize_weights, symmetric_scales
 from edge_deeplab.quantization.bias_correction import mean_loss
 from edge_deeplab.quantization.graph import QuantizationGraph
@@ -180,6 +181,28 @@ def corrected_bias(
     loss = mean_loss(conv.weight.detach().numpy(), stored, means, conv.groups)
     corrected: NDArray[np.float32] = (conv.bias.detach().numpy() + loss).astype(np.float32)
     return corrected
+
+
+def require_float16(graph: QuantizationGraph) -> None:
+    """Refuse a network that float16 cannot hold: rounded, the first weight or bias beyond it would be infinite.
+
+    Args:
+        graph: the network, BatchNorm folded.
+
+    Raises:
+        ConversionError: a weight or a bias is beyond 65504.
+    """
+    ends = float(np.finfo(np.float16).max)
+    for layer in graph.convolutions:
+        conv = graph.conv(layer)
+        for kind, parameter in (("weight", conv.weight), ("bias", conv.bias)):
+            assert parameter is not None
+            greatest = float(parameter.detach().abs().max())
+            if not greatest <= ends:
+                raise ConversionError(
+                    f"{layer.name} has a {kind} of size {greatest:.6g} (its BatchNorm folded in), and float16 ends at "
+                    f"{ends:.0f}: convert to coreml-float32"
+                )
 
 
 def halves(conv: nn.Conv2d) -> NDArray[np.float16]:

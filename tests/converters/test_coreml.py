@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +30,7 @@ from converters import coreml
 from converters.check import made_pictures
 from converters.coreml_check import check_package, stored_network
 from converters.coreml_recipe import DeploymentTarget, Recipe
-from converters.coreml_weights import Storage, halves, input_means, storages
+from converters.coreml_weights import Storage, halves, input_means, require_float16, storages
 from converters.palette import Palette
 from edge_deeplab.artifact import load_artifact
 from edge_deeplab.checkpoint import load_checkpoint, save_checkpoint
@@ -500,6 +504,31 @@ def test_what_needs_ranges_wants_those_of_this_checkpoint(
     with pytest.raises(RangesError, match="belong to the checkpoint 000000000000"):
         coreml.convert(small_checkpoint, out, W8A8, replace(ranges, checkpoint_sha256="0" * 64))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("recipe", [FLOAT16, INT8, PALETTE6], ids=named)
+def test_a_network_beyond_float16_is_refused(recipe: Recipe, small_checkpoint: Path, tmp_path: Path) -> None:
+    known, broken = load_checkpoint(small_checkpoint), tmp_path / "broken.safetensors"
+    depthwise = next(name for name in known.weights if name.endswith("depthwise.conv.weight"))
+    save_checkpoint(broken, known.spec, {**known.weights, depthwise: known.weights[depthwise] * np.float32(1e9)})
+    with pytest.raises(
+        ConversionError, match=r"has a weight of size \d.* float16 ends at 65504: convert to coreml-float32"
+    ):
+        coreml.convert(broken, tmp_path / "out.mlpackage", recipe)
+    assert list(tmp_path.iterdir()) == [broken]
+
+
+@pytest.mark.parametrize("kind", ["weight", "bias"])
+@pytest.mark.parametrize(("value", "fits"), [(65504.0, True), (-65505.0, False), (math.nan, False)])
+def test_float16_ends_at_65504(kind: str, value: float, fits: bool, network: QuantizationGraph) -> None:
+    changed = copy.deepcopy(network)
+    layer = changed.convolutions[3]
+    with torch.no_grad():
+        changed.conv(layer).get_parameter(kind).flatten()[2] = value
+    with (
+        nullcontext() if fits else pytest.raises(ConversionError, match=f"{re.escape(layer.name)} has a {kind} of size")
+    ):
+        require_float16(changed)
 
 
 def test_a_grey_image_holds_one_class(small_spec: ModelSpec) -> None:
