@@ -35,12 +35,14 @@ from demo_app.matte.guided_filter import coefficients
 from demo_app.matte.live import LiveRefiner
 from demo_app.matte.tighten import tighten
 from demo_app.matte.tiles import partition
+from edge_deeplab.artifact import load_artifact
 from edge_deeplab.evaluation.latency.clock import Clocks, timed
 from edge_deeplab.evaluation.latency.rounds import take_turns
 from edge_deeplab.evaluation.machine import describe_machine
 from edge_deeplab.image import resize_area
+from edge_deeplab.weights import shipped_model
 
-HEIGHT, WIDTH, NETWORK = 720, 1280, 256
+HEIGHT, WIDTH, NETWORK = 720, 1280, load_artifact(shipped_model()).spec.height  # a square
 SIGMA = gaussian_sigma(DEFAULT_F_NUMBER, HEIGHT, WIDTH)
 PLAIN = "plain Gaussian blur at full size"
 
