@@ -133,7 +133,7 @@ def ship(arguments: argparse.Namespace) -> None:
         before, after = (_accuracy(model, photos, progress) for model in (parent, int8))
         card = Card(
             name=name,
-            summary=_summary(run.recipe.model),
+            summary=_summary(run.parent.spec),
             intended_use=words.intended_use,
             terms=words.terms,
             files={path.name: sha256(path) for path in (checkpoint, ranges, int8, sidecar)},
@@ -192,7 +192,7 @@ def load_run(folder: Path, name: str) -> Run:
     run = Run(recipe, record, floats, trained, folder)
     if trained.notes["parent_sha256"] != run.parent.sha256:
         raise CheckpointError(f"{folder / INT8} was not trained from {folder / [*floats][-1]}: train it again")
-    if {run.parent.spec, trained.spec} != {recipe.model}:
+    if {run.parent.spec, trained.spec} != {recipe.settled_model}:
         raise SpecError(f"the checkpoints in {folder} are not of the network that the recipe describes")
     return run
 
@@ -278,7 +278,13 @@ def _settings(run: Run) -> dict[str, Any]:
         "data": run.record["sources"],
         "machine": run.record["machine"],
         **{
-            stage: {"epoch": one.notes["epoch"], "val_iou": one.notes["val_iou"], **one.notes["recipe"]}
+            stage: {
+                "height": one.spec.height,
+                "width": one.spec.width,
+                "epoch": one.notes["epoch"],
+                "val_iou": one.notes["val_iou"],
+                **one.notes["recipe"],
+            }
             for stage, one in run.floats.items()
         },
         "quantization_aware": {"epoch": after["epoch"], "val_iou": after["val_iou"], **after["quantization_aware"]},

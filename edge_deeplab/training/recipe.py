@@ -65,7 +65,7 @@ class Recipe:
     Attributes:
         name: of the recipe, and of the model that it makes.
         summary: the model in one sentence.
-        model: the network and its input.
+        model: the network and its input, as ``training`` has it.
         init: the backbone's first weights: "none", "imagenet", or the name of a file, whose place is given to the
             command. A checkpoint (``.safetensors``) is taken whole: the recipe goes on from it.
         init_sha256: of that file; empty: any file will do.
@@ -81,6 +81,10 @@ class Recipe:
         settling: of the float network once more, a short run behind ``training`` on photos that are varied less, nearer
             to those that are met in use (as YOLOX ends without its mosaics; Ge et al. 2021, section 2.1). What the file
             does not say is as in ``training``. None: there is no such run.
+        settled_model: the network and its input from ``settling`` on, as the recipe's model has it: ``model``, on other
+            pixels where the file gives some (``settling.model``). A network that was trained on fewer pixels and goes
+            on for a little on those of its use costs less, and is no worse for it (Touvron et al. 2019, "Fixing the
+            train-test resolution discrepancy", section 3).
         quantization_aware: of the integer network that it becomes. What the file does not say is as in
             ``FINE_TUNING``; seed and augmentation are those of the float network's last run.
         table: the file's contents, its base included.
@@ -99,6 +103,7 @@ class Recipe:
     data: Mapping[str, Mapping[str, Digest]]
     training: TrainingConfig
     settling: TrainingConfig | None
+    settled_model: ModelSpec
     quantization_aware: QuantizationAwareConfig
     table: Table
 
@@ -159,9 +164,13 @@ class Recipe:
                 f"{where}: training.distillation is {training.distillation}, and the teacher {texts['teacher']!r}: "
                 "give both or neither"
             )
-        settling = None
+        model = changed(ModelSpec(), subtable(table, "model", where), f"{where}: model")
+        settling, settled_model = None, model
         if "settling" in table:
-            settling = changed(training, subtable(table, "settling", where), f"{where}: settling")
+            changes = dict(subtable(table, "settling", where))
+            settled_model = _on_other_pixels(model, subtable(changes, "model", f"{where}: settling"), where)
+            changes.pop("model", None)
+            settling = changed(training, changes, f"{where}: settling")
             if settling.distillation and not texts["teacher"]:
                 raise SpecError(f"{where}: settling.distillation is {settling.distillation}, and there is no teacher")
         last = settling or training
@@ -169,7 +178,7 @@ class Recipe:
         digests = subtable(table, "data", where)
         return Recipe(
             **{**texts, "init": texts["init"] or "none"},
-            model=changed(ModelSpec(), subtable(table, "model", where), f"{where}: model"),
+            model=model,
             sources=each_changed(Source(), subtable(table, "sources", where), f"{where}: sources"),
             data={
                 source: each_changed(Digest(0, ""), subtable(digests, source, where), f"{where}: data.{source}")
@@ -177,6 +186,7 @@ class Recipe:
             },
             training=training,
             settling=settling,
+            settled_model=settled_model,
             quantization_aware=changed(
                 QuantizationAwareConfig(fine_tuning),
                 subtable(table, "quantization_aware", where),
@@ -184,6 +194,15 @@ class Recipe:
             ),
             table=table,
         )
+
+
+def _on_other_pixels(model: ModelSpec, table: Table, where: str) -> ModelSpec:
+    """The model with another height and width. Raises: SpecError: the table names anything else, or they do not fit."""
+    if other := [name for name in table if name not in ("height", "width")]:
+        raise SpecError(
+            f"{where}: settling.model has the key {other[0]!r}: a network settles as it is, on another height or width"
+        )
+    return changed(model, table, f"{where}: settling.model")
 
 
 def load_recipe(name: str | Path) -> Recipe:

@@ -82,6 +82,9 @@ def test_of_a_run_that_settled_the_settled_network_is_the_parent(settled_run: Pa
     found = script.load_run(settled_run, "settling")
     assert list(found.floats) == ["float", "settled"]
     assert found.parent.sha256 == sha256(settled_run / "settled" / "model.safetensors")
+    settings = script._settings(found)
+    sizes = {stage: (settings[stage]["height"], settings[stage]["width"]) for stage in found.floats}
+    assert sizes == {"float": (64, 64), "settled": (96, 80)}
     script.keep_course(found, tmp_path)
     for stage in ("float", "settled", "int8"):
         for suffix in (".csv", ".png"):
