@@ -26,7 +26,7 @@ from edge_deeplab.evaluation.scores import ImageScore, by_source
 from edge_deeplab.files import write_json
 from edge_deeplab.image import resize_area
 
-SIDES = (32, 48, 64, 128, 256)  # portrait-fast has 48, portrait 64
+SIDES = (32, 48, 52, 64, 68, 128, 256)  # portrait-fast has 52, portrait 68
 
 
 def limit(sample: Sample, labels: Labels, side: int, index: int = 0) -> ImageScore:

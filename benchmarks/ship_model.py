@@ -6,9 +6,9 @@ RUN is the folder of ``edge-deeplab train DATA --recipe NAME --out RUN``, all of
 file that its latency is compared with. Writes into edge_deeplab/weights, the card last: the checkpoint with its weights
 as the integers that they are, the learned ranges, the int8 file that they give, and the card with what the float parent
 and the int8 file score on the test split, as it is and disturbed. The float parent goes into
-benchmarks/NAME_float.safetensors, in half precision: that file is what is measured. What the run left of its course
-goes into benchmarks/runs/NAME: its settings, the digests of its data, and each stage epoch by epoch. What only a
-person can say of the model stands in benchmarks/cards.toml.
+benchmarks/NAME_float.safetensors, in half precision and on the pixels of the int8 file: that file is what is measured.
+What the run left of its course goes into benchmarks/runs/NAME: its settings, the digests of its data, and each stage
+epoch by epoch. What only a person can say of the model stands in benchmarks/cards.toml.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def ship(arguments: argparse.Namespace) -> None:
         before, after = (_accuracy(model, photos, progress) for model in (parent, int8))
         card = Card(
             name=name,
-            summary=_summary(run.parent.spec),
+            summary=_summary(run.trained.spec),
             intended_use=words.intended_use,
             terms=words.terms,
             files={path.name: sha256(path) for path in (checkpoint, ranges, int8, sidecar)},
@@ -192,7 +192,7 @@ def load_run(folder: Path, name: str) -> Run:
     run = Run(recipe, record, floats, trained, folder)
     if trained.notes["parent_sha256"] != run.parent.sha256:
         raise CheckpointError(f"{folder / INT8} was not trained from {folder / [*floats][-1]}: train it again")
-    if {run.parent.spec, trained.spec} != {recipe.settled_model}:
+    if {one.spec for one in floats.values()} != {recipe.model} or trained.spec != recipe.deployed_model:
         raise SpecError(f"the checkpoints in {folder} are not of the network that the recipe describes")
     return run
 
@@ -217,7 +217,7 @@ def _files(run: Run, folder: Path) -> tuple[tuple[Path, Path, Path, Path], Path]
     checkpoint, int8 = folder / f"{name}.safetensors", folder / f"{name}.tflite"
     parent = folder / f"{name}_float.safetensors"
     notes = {**run.parent.notes, "sha256_before_half_precision": run.parent.sha256}
-    save_checkpoint(parent, run.parent.spec, run.parent.weights, notes=notes, half=True)
+    save_checkpoint(parent, run.trained.spec, run.parent.weights, notes=notes, half=True)
     ranges = _as_integers(run, checkpoint)
     tflite_int8.convert(checkpoint, int8, ranges, tflite.float32_flatbuffer(checkpoint)).write_sidecar()
     return (checkpoint, ranges_path(checkpoint), int8, sidecar_path(int8)), parent
@@ -287,7 +287,13 @@ def _settings(run: Run) -> dict[str, Any]:
             }
             for stage, one in run.floats.items()
         },
-        "quantization_aware": {"epoch": after["epoch"], "val_iou": after["val_iou"], **after["quantization_aware"]},
+        "quantization_aware": {
+            "height": run.trained.spec.height,
+            "width": run.trained.spec.width,
+            "epoch": after["epoch"],
+            "val_iou": after["val_iou"],
+            **after["quantization_aware"],
+        },
     }
 
 

@@ -164,10 +164,10 @@ def _run_of(recipe: Path, data: Path, out: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def settling_recipe(small_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small recipe with a settling, on more pixels, in which the network hardly moves."""
+    """The small recipe with a settling in which the network hardly moves, deployed on other pixels."""
     path = tmp_path_factory.mktemp("settling") / "recipe.toml"
     settling = "[settling]\nepochs = 1\nlearning_rate = 1e-12\naugmentation.scale = [1.0, 1.1]\n"
-    settling += "model = { height = 96, width = 80 }\n"
+    settling += "[deployed]\nheight = 96\nwidth = 80\n"
     path.write_text(f'base = "{small_recipe}"\nname = "settling"\n{settling}')
     return path
 

@@ -1,8 +1,8 @@
 """The portrait of one photo at full quality: slow, whole, and of any size up to 100 megapixels.
 
-Everything that decides is found on small pictures: the person (256x256 of the network), the linear functions that pull
-the edge to the photo's own (some 640 pixels a side), the blurred background. What is as large as the photo is done in
-bands of rows, so that memory grows by the photo and the portrait alone: 6 bytes a pixel, and a few megabytes a band.
+Everything that decides is found on small pictures: the person (the network's few pixels), the linear functions that
+pull the edge to the photo's own (some 640 pixels a side), the blurred background. What is as large as the photo is done
+in bands of rows, so that memory grows by the photo and the portrait alone: 6 bytes a pixel, and a few megabytes a band.
 Between the 8 bits that come and the 8 bits that go everything is float32, and is rounded once.
 """
 

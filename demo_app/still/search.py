@@ -1,4 +1,4 @@
-"""Where the person of a photo is, looked for twice: the network sees 256x256 pixels only.
+"""Where the person of a photo is, looked for twice: the network sees few pixels only.
 
 The photo is shown to it as it stands and mirrored, and the mean is taken. Where the person fills a part of the photo
 only, that part is shown once more, enlarged: its cells are then smaller, and so are their errors.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from edge_deeplab.data.sample import SegmentationDataset
+    from edge_deeplab.spec import ModelSpec
     from edge_deeplab.training.quantization_aware import QuantizationAwareConfig
     from edge_deeplab.training.teacher import Teacher
 
@@ -19,6 +21,7 @@ def fine_tune(
     out: Path,
     config: QuantizationAwareConfig,
     *,
+    spec: ModelSpec | None = None,
     teacher: Teacher | None = None,
     resume: bool,
     devices: int = 1,
@@ -31,6 +34,7 @@ def fine_tune(
         splits: training and validation data.
         out: folder of the run.
         config: the fine-tune.
+        spec: the parent's on other pixels, which the integer network is for; None: those of the parent.
         teacher: whose probabilities it learns; None: the parent's.
         resume, devices, accelerator: as for training.
     """
@@ -41,6 +45,8 @@ def fine_tune(
     from edge_deeplab.training.run import check_run
 
     network, loaded = load_network(parent)
+    if spec is not None:
+        loaded = replace(loaded, spec=spec)
     check_run(loaded.spec, *splits, out, config.training, resume=resume, devices=devices)
     with image_progress("observing where the ranges start") as progress:
         start = starting_ranges(network, loaded, splits[0], out, resume=resume, progress=progress)

@@ -101,7 +101,8 @@ def train_recipe(
             elif stage == SETTLED:
                 settle(recipe, photos, parent, folder, teacher=teacher, **how)
             else:
-                fine_tune(parent, (photos.train, photos.val), folder, recipe.quantization_aware, **how)
+                splits, spec = (photos.train, photos.val), recipe.deployed_model
+                fine_tune(parent, splits, folder, recipe.quantization_aware, spec=spec, **how)
             _say(folder / CHECKPOINT, finish_stage(out, stage))
         parent = folder / CHECKPOINT
         if stage == stop_after:

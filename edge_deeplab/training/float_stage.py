@@ -11,7 +11,6 @@ from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.errors import SpecError
 from edge_deeplab.files import sha256
 from edge_deeplab.models.deeplab import DeepLab, build_network
-from edge_deeplab.spec import ModelSpec
 from edge_deeplab.training.config import TrainingConfig
 from edge_deeplab.training.fine_tuning import CHECKPOINT_SUFFIX, network_for
 from edge_deeplab.training.initialization import initialize_backbone
@@ -54,9 +53,7 @@ def train_float(
     if not resume:
         init_hash(recipe, init)
     network = build_network(recipe.model.network) if resume else _first_network(recipe, data, init)
-    return _train(
-        network, recipe.model, recipe, recipe.training, data, out, teacher, resume=resume, accelerator=accelerator
-    )
+    return _train(network, recipe, recipe.training, data, out, teacher, resume=resume, accelerator=accelerator)
 
 
 def settle(
@@ -88,22 +85,11 @@ def settle(
     assert recipe.settling is not None
     torch.manual_seed(recipe.settling.seed)
     network = build_network(recipe.model.network) if resume else network_for(parent, recipe.model.classes)[0]
-    return _train(
-        network,
-        recipe.settled_model,
-        recipe,
-        recipe.settling,
-        data,
-        out,
-        teacher,
-        resume=resume,
-        accelerator=accelerator,
-    )
+    return _train(network, recipe, recipe.settling, data, out, teacher, resume=resume, accelerator=accelerator)
 
 
 def _train(
     network: DeepLab,
-    spec: ModelSpec,
     recipe: Recipe,
     config: TrainingConfig,
     data: RecipeData,
@@ -113,14 +99,14 @@ def _train(
     resume: bool,
     accelerator: str,
 ) -> Path:
-    """One stage, on the pixels of ``spec`` and as ``config`` says: it may leave out the recipe's teacher."""
+    """One stage, as ``config`` says: it may leave out the recipe's teacher."""
     teacher_hash(recipe, teacher)
     taught = None
     if teacher is not None and config.distillation:
         taught = load_teacher(teacher, recipe.model.classes, config.teacher)
     return train(
         network,
-        spec,
+        recipe.model,
         data.train,
         data.val,
         out,

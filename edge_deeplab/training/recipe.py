@@ -34,7 +34,7 @@ Table = Mapping[str, Any]
 
 _REQUIRED = ("name", "summary", "sources")
 _TEXTS = ("name", "summary", "init", "init_sha256", "init_terms", "teacher", "teacher_sha256", "teacher_terms")
-_KEYS = (*_TEXTS, "model", "sources", "data", "training", "settling", "quantization_aware")
+_KEYS = (*_TEXTS, "model", "deployed", "sources", "data", "training", "settling", "quantization_aware")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,11 @@ class Recipe:
     Attributes:
         name: of the recipe, and of the model that it makes.
         summary: the model in one sentence.
-        model: the network and its input, as ``training`` has it.
+        model: the network and its input, as it is trained in float.
+        deployed_model: the same network on the pixels that it is used on, from ``quantization_aware`` on. They are
+            those of ``model`` unless the file gives others (``deployed``): used on somewhat more than it was trained
+            on, a network may be better than used on the same (Touvron et al. 2019, "Fixing the train-test resolution
+            discrepancy", section 3).
         init: the backbone's first weights: "none", "imagenet", or the name of a file, whose place is given to the
             command. A checkpoint (``.safetensors``) is taken whole: the recipe goes on from it.
         init_sha256: of that file; empty: any file will do.
@@ -81,10 +85,6 @@ class Recipe:
         settling: of the float network once more, a short run behind ``training`` on photos that are varied less, nearer
             to those that are met in use (as YOLOX ends without its mosaics; Ge et al. 2021, section 2.1). What the file
             does not say is as in ``training``. None: there is no such run.
-        settled_model: the network and its input from ``settling`` on, as the recipe's model has it: ``model``, on other
-            pixels where the file gives some (``settling.model``). A network that was trained on fewer pixels and goes
-            on for a little on those of its use costs less, and is no worse for it (Touvron et al. 2019, "Fixing the
-            train-test resolution discrepancy", section 3).
         quantization_aware: of the integer network that it becomes. What the file does not say is as in
             ``FINE_TUNING``; seed and augmentation are those of the float network's last run.
         table: the file's contents, its base included.
@@ -93,6 +93,7 @@ class Recipe:
     name: str
     summary: str
     model: ModelSpec
+    deployed_model: ModelSpec
     init: str
     init_sha256: str
     init_terms: str
@@ -103,7 +104,6 @@ class Recipe:
     data: Mapping[str, Mapping[str, Digest]]
     training: TrainingConfig
     settling: TrainingConfig | None
-    settled_model: ModelSpec
     quantization_aware: QuantizationAwareConfig
     table: Table
 
@@ -165,12 +165,9 @@ class Recipe:
                 "give both or neither"
             )
         model = changed(ModelSpec(), subtable(table, "model", where), f"{where}: model")
-        settling, settled_model = None, model
+        settling = None
         if "settling" in table:
-            changes = dict(subtable(table, "settling", where))
-            settled_model = _on_other_pixels(model, subtable(changes, "model", f"{where}: settling"), where)
-            changes.pop("model", None)
-            settling = changed(training, changes, f"{where}: settling")
+            settling = changed(training, subtable(table, "settling", where), f"{where}: settling")
             if settling.distillation and not texts["teacher"]:
                 raise SpecError(f"{where}: settling.distillation is {settling.distillation}, and there is no teacher")
         last = settling or training
@@ -179,6 +176,7 @@ class Recipe:
         return Recipe(
             **{**texts, "init": texts["init"] or "none"},
             model=model,
+            deployed_model=_on_other_pixels(model, subtable(table, "deployed", where), where),
             sources=each_changed(Source(), subtable(table, "sources", where), f"{where}: sources"),
             data={
                 source: each_changed(Digest(0, ""), subtable(digests, source, where), f"{where}: data.{source}")
@@ -186,7 +184,6 @@ class Recipe:
             },
             training=training,
             settling=settling,
-            settled_model=settled_model,
             quantization_aware=changed(
                 QuantizationAwareConfig(fine_tuning),
                 subtable(table, "quantization_aware", where),
@@ -200,9 +197,10 @@ def _on_other_pixels(model: ModelSpec, table: Table, where: str) -> ModelSpec:
     """The model with another height and width. Raises: SpecError: the table names anything else, or they do not fit."""
     if other := [name for name in table if name not in ("height", "width")]:
         raise SpecError(
-            f"{where}: settling.model has the key {other[0]!r}: a network settles as it is, on another height or width"
+            f"{where}: deployed has the key {other[0]!r}: a network is deployed as it was trained, but for its height "
+            "and width"
         )
-    return changed(model, table, f"{where}: settling.model")
+    return changed(model, table, f"{where}: deployed")
 
 
 def load_recipe(name: str | Path) -> Recipe:

@@ -86,29 +86,26 @@ def test_a_network_settles_as_it_was_trained_but_for_what_is_said(written: Path)
     assert fewer.settling == replace(recipe.settling, workers=0)
 
 
-def test_a_network_may_settle_on_other_pixels(written: Path) -> None:
-    recipe = load_recipe(written)
-    assert recipe.settled_model == recipe.model
-    base = _SMALLEST + "[model]\nheight = 96\nwidth = 64\nnetwork.aspp_channels = 8\n[settling]\nepochs = 2\n"
+def test_a_network_may_be_deployed_on_other_pixels(written: Path) -> None:
+    base = _SMALLEST + "[model]\nheight = 96\nwidth = 64\nnetwork.aspp_channels = 8\n"
     written.write_text(base)
     recipe = load_recipe(written)
-    assert recipe.settled_model == recipe.model
-    written.write_text(base + "[settling.model]\nheight = 128\n")
+    assert recipe.deployed_model == recipe.model
+    written.write_text(base + "[deployed]\nheight = 128\n")
     larger = load_recipe(written)
     assert larger.model == recipe.model
-    assert larger.settled_model == replace(recipe.model, height=128)
-    assert larger.settling == recipe.settling
+    assert larger.deployed_model == replace(recipe.model, height=128)
     assert larger.sha256 != recipe.sha256
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (_SMALLEST + "[settling.model]\nheight = 0\n", r"mine\.toml: settling\.model: .*0"),
-        (_SMALLEST + "[settling.model]\nheight = '9'\n", r"mine\.toml: settling\.model\.height is '9': it must be of"),
-        (_SMALLEST + "[settling.model]\ndepth = 9\n", r"mine\.toml: settling\.model has the key 'depth': a network"),
-        (_SMALLEST + "[settling.model.network]\nskip_channels = 9\n", r"settling\.model has the key 'network': a net"),
-        (_SMALLEST + "[settling]\nmodel = 9\n", r"mine\.toml: settling\.model is 9: it must be a table"),
+        (_SMALLEST + "[deployed]\nheight = 0\n", r"mine\.toml: deployed: .*0"),
+        (_SMALLEST + "[deployed]\nheight = '9'\n", r"mine\.toml: deployed\.height is '9': it must be of"),
+        (_SMALLEST + "[deployed]\ndepth = 9\n", r"mine\.toml: deployed has the key 'depth': a network is dep"),
+        (_SMALLEST + "[deployed.network]\nskip_channels = 9\n", r"deployed has the key 'network': a network is dep"),
+        (_SMALLEST.replace("[sources", "deployed = 3\n[sources"), r"mine\.toml\.deployed is 3: it must be a table"),
         (_SMALLEST + "[trainig]\n", r"mine\.toml has the unknown key 'trainig': it may have base, name, "),
         (_SMALLEST + "[training]\nepoch = 3\n", r"mine\.toml: training has the unknown key 'epoch': .* epochs, "),
         (_SMALLEST + "[training.augmentation]\nzoom = 3\n", r"training\.augmentation has the unknown key 'zoom'"),

@@ -86,8 +86,8 @@ def test_a_stage_that_was_finished_but_not_noted_is_not_trained_again(
 
 
 def test_a_network_settles_between_the_float_and_the_integer_training(recipe_run: Path, settled_run: Path) -> None:
-    """It goes on from the float network (and, with hardly any learning rate, stays it), on pixels of its own; integers
-    come from it, and are for those pixels.
+    """It goes on from the float network (and, with hardly any learning rate, stays it); integers come from it, on the
+    pixels that they are deployed on.
     """
     record = json.loads((settled_run / "record.json").read_text())
     assert list(record["stages"]) == ["float", "settled", "int8"]
@@ -100,8 +100,8 @@ def test_a_network_settles_between_the_float_and_the_integer_training(recipe_run
     assert settled.notes["recipe"]["augmentation"] == first.notes["recipe"]["augmentation"] | {"scale": [1.0, 1.1]}
     assert settled.notes["recipe"]["batch_size"] == first.notes["recipe"]["batch_size"]
     assert settled.sha256 != first.sha256
-    assert [(one.spec.height, one.spec.width) for one in (first, settled, integers)] == [(64, 64), (96, 80), (96, 80)]
-    assert settled.spec.network == first.spec.network
+    assert [(one.spec.height, one.spec.width) for one in (first, settled, integers)] == [(64, 64), (64, 64), (96, 80)]
+    assert integers.spec.network == first.spec.network
     for name, value in first.weights.items():
         if value.ndim == 4:  # the convolutions; BatchNorm's statistics move with what it sees
             np.testing.assert_allclose(settled.weights[name], value, rtol=1e-5, atol=1e-8, err_msg=name)

@@ -83,8 +83,12 @@ def test_of_a_run_that_settled_the_settled_network_is_the_parent(settled_run: Pa
     assert list(found.floats) == ["float", "settled"]
     assert found.parent.sha256 == sha256(settled_run / "settled" / "model.safetensors")
     settings = script._settings(found)
-    sizes = {stage: (settings[stage]["height"], settings[stage]["width"]) for stage in found.floats}
-    assert sizes == {"float": (64, 64), "settled": (96, 80)}
+    sizes = {
+        stage: (settings[stage]["height"], settings[stage]["width"]) for stage in (*found.floats, "quantization_aware")
+    }
+    assert sizes == {"float": (64, 64), "settled": (64, 64), "quantization_aware": (96, 80)}
+    (int8, *_), parent = script._files(found, tmp_path)
+    assert load_checkpoint(int8).spec == load_checkpoint(parent).spec == found.recipe.deployed_model
     script.keep_course(found, tmp_path)
     for stage in ("float", "settled", "int8"):
         for suffix in (".csv", ".png"):
