@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from converters.tflite_metadata import with_metadata
-from edge_deeplab.artifact import Artifact
+from edge_deeplab.artifact import Artifact, load_artifact
 from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.cli.release_card import card_of
 from edge_deeplab.data.bundled import bundled_images
@@ -41,7 +41,7 @@ def benchmarks() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def pictures() -> Mapping[str, Rgb]:
-    """Three of the bundled photo's variations: large, small, and of the shipped network's size."""
+    """Three of the bundled photo's variations: upright, a head, and a square as small as a network's input."""
     return {name: picture for name, picture in bundled_images() if name in ("head", "upright", "network-sized")}
 
 
@@ -71,9 +71,10 @@ def test_its_own_readers_find_every_field(described_file: Path) -> None:
         graph[name] for name in ("inputTensorMetadata", "outputTensorMetadata", "customMetadata")
     )
     rgb, grey, image_properties, axis_labels = 1, 2, 2, 2  # the schema's enumerations
+    spec = load_artifact(shipped_model()).spec
     assert image["content"] == {
         "contentPropertiesType": image_properties,
-        "contentProperties": {"colorSpace": rgb, "defaultSize": {"width": 256, "height": 256}},
+        "contentProperties": {"colorSpace": rgb, "defaultSize": {"width": spec.width, "height": spec.height}},
     }
     assert image["processUnits"] == [{"optionsType": 1, "options": {"mean": [0.0], "std": [255.0]}}]
     assert image["stats"] == mask["stats"] == {"max": [255.0], "min": [0.0]}
