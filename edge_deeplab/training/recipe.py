@@ -67,9 +67,9 @@ class Recipe:
         summary: the model in one sentence.
         model: the network and its input, as it is trained in float.
         deployed_model: the same network on the pixels that it is used on, from ``quantization_aware`` on. They are
-            those of ``model`` unless the file gives others (``deployed``): used on somewhat more than it was trained
-            on, a network may be better than used on the same (Touvron et al. 2019, "Fixing the train-test resolution
-            discrepancy", section 3).
+            those of ``model`` unless the file gives others (``deployed``): on somewhat more than it was trained on, a
+            network may be better than on as many (Touvron et al. 2019, "Fixing the train-test resolution discrepancy",
+            section 3, of classifiers).
         init: the backbone's first weights: "none", "imagenet", or the name of a file, whose place is given to the
             command. A checkpoint (``.safetensors``) is taken whole: the recipe goes on from it.
         init_sha256: of that file; empty: any file will do.
