@@ -44,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def measure(data: Path, models: Sequence[Path], split: str, every: int) -> None:
-    """Score and print, a model at a time.
+    """Score and print, a table for each model.
 
     Raises:
         EdgeDeeplabError: the data or a model cannot be used.
@@ -53,18 +53,16 @@ def measure(data: Path, models: Sequence[Path], split: str, every: int) -> None:
     photos = Subset(whole, range(0, len(whole), every))
     views: dict[str, SegmentationDataset] = {"as it is": photos}
     views |= {each.name: DisturbedDataset(photos, each) for each in DISTURBANCES}
-    shown = plain_table(f"{len(photos)} photos of {split}", "model")
-    shown.add_column("photos")
-    number_columns(shown, "person IoU", "boundary F", "false person")
     for model in models:
+        shown = plain_table(f"{model.name}, {len(photos)} photos of {split}", "disturbance")
+        number_columns(shown, "person IoU", "boundary F", "false person")
         with open_any_session(model) as session:
             for name, seen in views.items():
                 with image_progress(f"{model.name}, {name}") as progress:
                     found = evaluate(session, seen, progress=progress).total
                 numbers = (found.person_iou, found.boundary_f, found.false_person)
-                shown.add_row(model.name, name, *("" if value is None else f"{value:.4f}" for value in numbers))
-        shown.add_section()
-    Console().print(shown)
+                shown.add_row(name, *("" if value is None else f"{value:.4f}" for value in numbers))
+        Console().print(shown)
 
 
 if __name__ == "__main__":

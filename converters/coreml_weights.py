@@ -210,8 +210,11 @@ def halves(conv: nn.Conv2d) -> NDArray[np.float16]:
 
     Neighbouring pixels are much alike, so what rounding adds to a filter's sum goes to the output nearly whole, and
     what it adds to single weights nearly cancels. Some weights are therefore rounded to their other neighbour, one
-    after the other, each time the one that leaves the sum nearest. On the worst of 685 photos the shipped model's
-    greatest error fell from 0.031 to 0.012.
+    after the other, each time the one that leaves the sum nearest. On the worst of 685 photos the greatest
+    error of the model that it was made for fell from 0.031 to 0.012.
+
+    Args:
+        conv: a convolution whose weights float16 can hold: see :func:`require_float16`.
 
     Returns:
         OIHW; no weight is off by a whole step or more.

@@ -52,7 +52,10 @@ def test_the_recipe_on_the_card_is_the_one_that_comes_with_the_package(name: str
     card = shipped_card(name)
     if card.recipe_name is not None:
         assert card.recipe_name == name
-        assert load_recipe(name).sha256 == card.recipe_sha256
+        recipe = load_recipe(name)
+        assert recipe.sha256 == card.recipe_sha256
+        for checkpoint in (_parent(name), shipped_checkpoint(name)):
+            assert load_checkpoint(checkpoint).spec == recipe.deployed_model
 
 
 @pytest.mark.convert

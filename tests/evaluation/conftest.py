@@ -1,10 +1,12 @@
-"""Sessions and data sets made of arrays: what is under test is the scoring, not a runtime."""
+"""Sessions and data sets made of arrays, where the scoring is under test and not a runtime; and scripts as modules."""
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable, Sequence
-from types import TracebackType
+from pathlib import Path
+from types import ModuleType, TracebackType
 from typing import Self
 
 import numpy as np
@@ -12,6 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_deeplab.data.sample import MaskKind, Sample, mask_kind_of
+
+ROOT = Path(__file__).resolve().parents[2]
 
 Network = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -82,3 +86,14 @@ def session_of() -> type[ArraySession]:
 @pytest.fixture
 def dataset_of() -> type[ListDataset]:
     return ListDataset
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], ModuleType]:
+    """A module of benchmarks/ or docs/; those beside it are found as when it is started."""
+
+    def load(folder: str, name: str) -> ModuleType:
+        monkeypatch.syspath_prepend(ROOT / folder)
+        return importlib.import_module(name)
+
+    return load

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -34,17 +33,6 @@ size = [64]
 NAME = "w0.35-a8-d8-s4-r2-os16-64"
 
 Main = Callable[[Sequence[str]], None]
-
-
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], ModuleType]:
-    """A module of benchmarks/ or docs/; those beside it are found as when it is started."""
-
-    def load(folder: str, name: str) -> ModuleType:
-        monkeypatch.syspath_prepend(ROOT / folder)
-        return importlib.import_module(name)
-
-    return load
 
 
 @pytest.fixture

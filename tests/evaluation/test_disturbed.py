@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -15,14 +15,10 @@ from edge_deeplab.evaluation.evaluate import evaluate
 from edge_deeplab.runtime.opening import open_session
 from edge_deeplab.weights import shipped_model
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture
-def disturbed(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script as a module."""
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    return importlib.import_module("disturbed")
+def disturbed(script: Callable[[str, str], ModuleType]) -> ModuleType:
+    return script("benchmarks", "disturbed")
 
 
 def test_each_disturbance_has_the_row_that_evaluate_gives(
@@ -30,19 +26,19 @@ def test_each_disturbance_has_the_row_that_evaluate_gives(
 ) -> None:
     models = [small_checkpoint, shipped_model("portrait-fast")]
     disturbed.main([str(tested_persons), *map(str, models), "--split", "test", "--every", "3"])
-    title, *lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip()]
-    assert title == "2 photos of test"
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip()]
     photos = Subset(open_dataset(tested_persons, split="test"), (0, 3))
     expected = []
     for model in models:
+        expected.append(f"{model.name}, 2 photos of test".split())
         with open_session(model) as session:
             for name, seen in [
                 ("as it is", photos),
                 *((each.name, DisturbedDataset(photos, each)) for each in DISTURBANCES),
             ]:
                 total = evaluate(session, seen).total
-                expected.append([*f"{model.name} {name}".split(), f"{total.person_iou:.4f}", f"{total.boundary_f:.4f}"])
-    rows = [line.split() for line in lines if line.split()[0] in {model.name for model in models}]
+                expected.append([*name.split(), f"{total.person_iou:.4f}", f"{total.boundary_f:.4f}"])
+    rows = [line.split() for line in lines if not line.startswith(("disturbance", "─"))]
     assert rows == expected
     assert len({row[-2] for row in rows}) > len(DISTURBANCES)
 

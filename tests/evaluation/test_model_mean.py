@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -17,14 +17,10 @@ from edge_deeplab.image import resize_area, resize_map
 from edge_deeplab.runtime.opening import open_session
 from edge_deeplab.weights import shipped_model
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture
-def model_mean(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script as a module."""
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    return importlib.import_module("model_mean")
+def model_mean(script: Callable[[str, str], ModuleType]) -> ModuleType:
+    return script("benchmarks", "model_mean")
 
 
 def test_it_is_the_mean_of_what_they_say_on_the_pixels_of_the_largest(
