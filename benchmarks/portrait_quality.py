@@ -3,10 +3,10 @@
     python benchmarks/portrait_quality.py [--peer FILE.tflite] [--film FILE.mp4] [--sequence FOLDER]
                                           [--seeds 5 6] [--json FILE] [--picture FILE.png]
 
-On made films a real person with an exact alpha moves before made backgrounds, and the network runs on them as on any
-camera. A real film (--film, its second half) gives the flicker; frames with true masks (--sequence: FOLDER/frames and
-FOLDER/masks) give error, dtSSD and lag. --peer is another person model, MediaPipe's selfie segmenter for example.
-The constants were tuned on the first half of a film and on the seeds 0 to 4.
+On made films a real person with an exact alpha moves before made backgrounds, and the networks run on them as on any
+camera, each on the same films. A real film (--film, its second half) gives the flicker; frames with true masks
+(--sequence: FOLDER/frames and FOLDER/masks) give error, dtSSD and lag. --peer is another person model, MediaPipe's
+selfie segmenter for example. The constants were tuned on the first half of a film and on the seeds 0 to 4.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Row = dict[str, float]
 
 def made_films(segment: Segment, seeds: Sequence[int], progress: Callable[[int, int | None], None]) -> dict[str, Row]:
     """Method to its measures, averaged over the films."""
-    cutout = person(segment, HEIGHT, WIDTH)
+    cutout = person(HEIGHT, WIDTH)
     found: dict[str, dict[str, list[float]]] = {name: {} for name in methods()}
     motions = shots(WIDTH)
     for turn, seed in enumerate(seeds):
@@ -165,7 +165,6 @@ def main() -> None:
         models: dict[str, Segment] = {}
         for path in [shipped_model(), *([arguments.peer] if arguments.peer else [])]:
             models[path.name] = Segmenter(stack.enter_context(open_session(path, threads=1))).coarse
-        first = next(iter(models.values()))
         made = {
             name: made_films(segment, arguments.seeds, lambda done, total, name=name: progress(name, done, total))
             for name, segment in models.items()
@@ -185,7 +184,7 @@ def main() -> None:
             console.print(table(f"{arguments.sequence.name} (MAE, dtSSD in 1e-3)", real, SEQUENCE_COLUMNS))
         if arguments.picture:
             write_image(
-                arguments.picture, quality_picture(models, play(person(first, HEIGHT, WIDTH), shots(WIDTH)["talks"], 5))
+                arguments.picture, quality_picture(models, play(person(HEIGHT, WIDTH), shots(WIDTH)["talks"], 5))
             )
     if arguments.json:
         write_json(
