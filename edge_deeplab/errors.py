@@ -67,6 +67,10 @@ class PageError(EdgeDeeplabError):
     """The web page's runtime that cannot be fetched, or a port that cannot be served."""
 
 
+class ResourceError(EdgeDeeplabError):
+    """Memory or a process that a run needs, and that the machine refused or took away."""
+
+
 class MissingExtraError(EdgeDeeplabError, ImportError):
     """A package that belongs to an extra which is not installed."""
 

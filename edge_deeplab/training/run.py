@@ -37,6 +37,7 @@ from edge_deeplab.models.loading import save_state
 from edge_deeplab.spec import ModelSpec
 from edge_deeplab.training.callbacks import BestModel, Curves, MaskPictures
 from edge_deeplab.training.config import TrainingConfig
+from edge_deeplab.training.failures import named_failures
 from edge_deeplab.training.losses import class_loss, person_loss
 from edge_deeplab.training.module import Loss, SegmentationModule
 from edge_deeplab.training.sampling import EpochSampler, SeededDataset
@@ -94,6 +95,7 @@ def train(
         CheckpointError: ``resume`` without a usable ``last.ckpt``.
         OutputError: ``out`` cannot be written to, or already holds a run and ``resume`` is not asked for.
         SpecError: a share of the loss for no teacher, or a teacher without a share.
+        ResourceError: full memory, or a killed process.
     """
     if (teacher is None) != (config.distillation == 0):
         raise SpecError(
@@ -185,13 +187,14 @@ def fit(
         )
         if trainer.is_global_zero:
             write_json(out / "config.json", {"spec": spec.to_dict(), "training": config.to_dict()})
-        trainer.fit(
-            module,
-            _train_loader(train_data, spec, config, trainer),
-            DataLoader(evaluation, batch_size=config.batch_size, num_workers=config.workers),
-            ckpt_path=out / RESUME if resume else None,
-            weights_only=True if resume else None,  # a downloaded last.ckpt must not run code
-        )
+        with named_failures(out / RESUME):
+            trainer.fit(
+                module,
+                _train_loader(train_data, spec, config, trainer),
+                DataLoader(evaluation, batch_size=config.batch_size, num_workers=config.workers),
+                ckpt_path=out / RESUME if resume else None,
+                weights_only=True if resume else None,  # a downloaded last.ckpt must not run code
+            )
 
 
 def rate_factor(data: SegmentationDataset, config: TrainingConfig, *, devices: int) -> Callable[[int], float]:
