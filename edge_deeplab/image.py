@@ -93,10 +93,11 @@ def _open(path: Path) -> Image.Image:
 def opened_image(path: Path) -> Iterator[Image.Image]:
     """A picture as its file stores it: loaded, not turned, with what the file says besides the pixels.
 
-    Whatever Pillow raises inside of the ``with`` block counts as damage of this file.
+    Whatever Pillow raises inside of the ``with`` block counts as damage of this file, but for full memory.
 
     Raises:
         ImageError: missing, not a picture, truncated, or over 100 megapixels.
+        MemoryError: too little of it for these pixels.
     """
     try:
         # Pillow warns of damaged metadata and of large pictures; the pixels decide, and the limit is our own.
@@ -106,7 +107,7 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
                 _check_pixels(image)
                 image.load()
                 yield image
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except FileNotFoundError as error:
         raise ImageError(f"there is no picture {path}") from error

@@ -31,4 +31,6 @@ def photo_frame(path: Path) -> Frame:
         rgb, metadata = read_photo(path)
     except ImageError as error:
         raise SourceError(str(error)) from error
+    except MemoryError as error:
+        raise SourceError(f"there is too little memory for {path}: close other programs, or scale it down") from error
     return Frame(rgb, path.name, metadata=metadata)

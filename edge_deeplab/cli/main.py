@@ -100,6 +100,8 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _fail(_system_error(error))
     except Exception as error:
+        if _says_that_memory_is_full(error):
+            return _fail("the memory is full: close other programs, or give it less at once or smaller pictures")
         return _fail(
             f"a bug of edge-deeplab, please report it with what EDGE_DEEPLAB_DEBUG=1 shows: "
             f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -126,6 +128,12 @@ def _import_error(error: ImportError) -> str:
         if found and found[1].lower().replace("-", "_") == module.lower():
             return str(MissingExtraError(module, found[2], "this command"))
     return f"the package {module!r} is not installed: install edge-deeplab again"
+
+
+def _says_that_memory_is_full(error: Exception) -> bool:
+    """Told by words, because the packages that have their own way of saying it are not to be imported for it."""
+    words = ("OutOfMemoryError", "Insufficient memory", "can't allocate memory")  # torch on GPUs, OpenCV, torch on CPUs
+    return isinstance(error, MemoryError) or any(word in f"{type(error).__name__}: {error}" for word in words)
 
 
 def _system_error(error: OSError) -> str:

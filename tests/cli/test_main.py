@@ -43,6 +43,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> dict[str, BaseException]:
         (ModuleNotFoundError("No module named 'numpy'", name="numpy"), 1, "install edge-deeplab again"),
         (ImportError("libGL.so.1: cannot open", name="cv2"), 1, "cv2 cannot be loaded (libGL.so.1"),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (MemoryError(), 1, "the memory is full: close"),
         (RuntimeError("two\nlines"), 1, "a bug of edge-deeplab"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
@@ -62,6 +63,35 @@ def test_a_failure_is_one_line(
     assert len(lines) == 1
     assert lines[0].startswith("edge-deeplab: ")
     assert words in lines[0]
+
+
+ALLOCATE = """
+import resource, sys
+from pathlib import Path
+import click, cv2, numpy as np, torch
+from edge_deeplab.cli import main as entry
+
+def gigabyte(how):
+    match how:
+        case "numpy": np.ones(2**30, np.uint8)
+        case "opencv": cv2.resize(np.ones((4, 4), np.uint8), (2**15, 2**15))
+        case "torch": torch.ones(2**30, dtype=torch.uint8)
+
+entry.cli.get_command = lambda _context, _name: click.Command("fail", callback=lambda: gigabyte(sys.argv[1]))
+pages = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (pages + 2**28, pages + 2**28))
+sys.exit(entry.run(["fail"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its share of memory")
+@pytest.mark.parametrize("how", ["numpy", "opencv", "torch"])
+def test_full_memory_is_said_whoever_finds_it_full(how: str) -> None:
+    done = subprocess.run([sys.executable, "-c", ALLOCATE, how], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "edge-deeplab: the memory is full: close other programs, or give it less at once or smaller pictures\n"
+    )
 
 
 def test_debug_shows_the_traceback(

@@ -56,6 +56,27 @@ def test_a_folder_gives_its_good_photos_and_names_the_bad(tmp_path: Path) -> Non
     assert "b.jpg" in str(bad[0])
 
 
+READ_WITH_LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+from demo_app.sources.folder import FolderSource
+pages = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (pages + 2**27, pages + 2**27))
+print([frame.name for frame in FolderSource(Path(sys.argv[1]), lambda error: print(error))])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its share of memory")
+def test_a_photo_that_the_memory_is_too_small_for_is_not_called_damaged(tmp_path: Path) -> None:
+    Image.new("RGB", (9000, 9000)).save(tmp_path / "a.png", compress_level=1)
+    Image.new("RGB", (40, 30)).save(tmp_path / "b.png")
+    command = [sys.executable, "-c", READ_WITH_LITTLE_MEMORY, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        f"there is too little memory for {tmp_path / 'a.png'}: close other programs, or scale it down\n['b.png']\n"
+    )
+
+
 @pytest.mark.parametrize("name", ["gone", "empty"])
 def test_a_folder_without_photos_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
