@@ -39,7 +39,7 @@ def bundled_images() -> list[tuple[str, Rgb]]:
         ("lying", resize_area(_copy(photo[60:348]), 405, 720)),
         ("upright", resize_area(_copy(photo[:, 100:388]), 640, 360)),
         ("small", resize_area(photo, 131, 97)),
-        ("network-sized", resize_area(photo, 256, 256)),
+        ("half-sized", resize_area(photo, 256, 256)),
         ("mirrored", _copy(photo[:, 40:451][:, ::-1])),
         ("dark", _expose(resize_area(photo, 384, 384), gain=0.35)),
         ("overexposed", _expose(resize_area(photo, 321, 427), gain=1.7)),

@@ -42,7 +42,7 @@ def benchmarks() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def pictures() -> Mapping[str, Rgb]:
     """Three of the bundled photo's variations: upright, a head, and a square as small as a network's input."""
-    return {name: picture for name, picture in bundled_images() if name in ("head", "upright", "network-sized")}
+    return {name: picture for name, picture in bundled_images() if name in ("head", "upright", "half-sized")}
 
 
 @pytest.fixture(scope="module")

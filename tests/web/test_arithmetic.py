@@ -27,6 +27,9 @@ Compute = Callable[..., bytes]
         ((360, 640), (256, 256)),  # area on both axes
         ((720, 1280), (256, 256)),  # halves, then area
         ((301, 265), (256, 256)),  # odd
+        ((720, 1280), (272, 272)),  # halves, then area by a ratio that is no whole number
+        ((480, 640), (208, 208)),
+        ((301, 265), (272, 272)),  # shrinks on one axis, grows a little on the other
         ((1, 1), (256, 256)),
         ((131, 97), (256, 256)),  # grows
         ((131, 400), (192, 320)),  # grows on one axis, shrinks on the other
