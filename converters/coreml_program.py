@@ -15,7 +15,8 @@ from coremltools.converters.mil.mil.passes.pass_registry import register_pass
 from torch import Tensor, nn
 
 from converters.coreml_recipe import INPUT, DeploymentTarget, Recipe
-from converters.coreml_weights import Integers, StoredLayer, corrected_bias, halves, input_means, stored_layers
+from converters.coreml_rounding import halves, input_moments
+from converters.coreml_weights import Integers, StoredLayer, corrected_bias, input_means, stored_layers
 from converters.palette import Palette
 from edge_deeplab.errors import ConversionError
 from edge_deeplab.quantization.affine import Affine
@@ -119,11 +120,11 @@ def _with_stored(graph: QuantizationGraph, stored: Sequence[StoredLayer]) -> nn.
 
 def _halved(graph: QuantizationGraph, spec: ModelSpec) -> nn.Module:
     """The network with the weights that float16 leaves, and what they take off on average given back by the biases."""
-    module, means = copy.deepcopy(graph.module), input_means(graph, spec)
+    module, means, moments = copy.deepcopy(graph.module), input_means(graph, spec), input_moments(graph, spec)
     for layer in graph.convolutions:
         conv = module.get_submodule(layer.module)
         assert isinstance(conv, nn.Conv2d)
-        rounded = halves(conv).astype(np.float32)
+        rounded = halves(conv, moments.get(layer.name), means[layer.name]).astype(np.float32)
         conv.bias = nn.Parameter(torch.from_numpy(corrected_bias(conv, rounded, means[layer.name])))
         conv.weight = nn.Parameter(torch.from_numpy(rounded))
     return module
