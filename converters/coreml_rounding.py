@@ -36,12 +36,16 @@ _MOST_SHRINKAGE = 0.1
 _SWEEPS = 3  # between two of them the bias follows the weights
 _MOST_TRIED = 9  # inputs: 3x3 depthwise
 _GROUPS_AT_ONCE = 16  # of depthwise inputs, taken apart into nine each
-# Outputs times inputs squared: seconds a layer. Beyond, weights go to the nearest.
+# Outputs times inputs squared, which the time grows with; MobileNetV2's largest layer, its last projection, has 2.9e8.
+# Beyond, each weight goes to the nearest.
 _MOST_WORK = 3e8
 
 
 def input_moments(graph: QuantizationGraph, spec: ModelSpec) -> Mapping[str, Moments]:
-    """Convolution name to the moments of its inputs over made pictures; without those that are too large for it."""
+    """Convolution name to the moments of its inputs over made pictures; without those that are too large for it.
+
+    In float64, so that the order of summation, which depends on the processor, decides nothing but ties.
+    """
     network = copy.deepcopy(graph.module).double()
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
