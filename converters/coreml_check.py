@@ -14,7 +14,7 @@ from torch import nn
 
 from converters.coreml_graph import Graph, read_graph
 from converters.coreml_recipe import INPUT, Recipe
-from converters.coreml_rounding import neighbours
+from converters.coreml_rounding import Moments, halves, input_moments
 from converters.coreml_rounding_check import check_rounding
 from converters.coreml_weights import Storage, corrected_bias, input_means, storages
 from converters.point_match import close
@@ -62,11 +62,14 @@ def check_package(
             "coremltools changed the network"
         )
     means, forms = input_means(network, spec), storages(network, recipe)
+    halved = recipe.half_precision and Storage.FLOAT in forms.values()
+    moments = input_moments(network, spec) if halved else {}
     for operation, layer in zip(convolutions, network.convolutions, strict=True):
         conv, stored = network.conv(layer), _Stored(graph, operation, recipe)
         stored.check_form(layer.name, forms[layer.name])
         if ranges is None:
-            right = stored.near(conv) and stored.bias_near(conv, means[layer.name])
+            of_input = means[layer.name]
+            right = stored.near(conv, moments.get(layer.name), of_input) and stored.bias_near(conv, of_input)
         else:
             right = stored.equal(network, ranges, layer)
         if not right:
@@ -200,17 +203,15 @@ class _Stored:
             and np.array_equal(self._bias, dequantize_bias(bias, steps))
         )
 
-    def near(self, conv: nn.Conv2d) -> bool:
-        """The stored weights are as near to the layer's as their form allows."""
+    def near(self, conv: nn.Conv2d, moments: Moments | None, means: NDArray[np.float64]) -> bool:
+        """The stored weights are as near to the layer's as their form allows; in float16 the ones that were chosen."""
         wanted, found = conv.weight.detach().numpy(), self._weights()
         if found.shape != wanted.shape:
             return False
         if self._writer is None:
             if self._dtype is np.float32:
                 return self._close(found, wanted)
-            nearest, other = (side.astype(np.float32) for side in neighbours(wanted))
-            # Which of the two it is to be, the parity of the package judges: the choice is as good as its effect.
-            return bool(((found == nearest) | (found == other)).all())
+            return np.array_equal(found, halves(conv, moments, means).astype(np.float32))
         if self._writer.type == Storage.PALETTE6.operator:
             # No entry of the table is nearer to a weight than the one that was chosen.
             ordered = np.sort(self._of["lut"].astype(np.float32))

@@ -57,7 +57,7 @@ def named_failures(last: Path) -> Iterator[None]:
         raise ResourceError(sentence + _kept(last)) from error
 
 
-_SMALLER = "train with a smaller --batch-size, or on fewer pixels"
+_SMALLER = "train with a smaller --batch-size (in a recipe: training.batch_size), or on fewer pixels"
 
 
 def _sentence(error: RuntimeError) -> str | None:

@@ -28,6 +28,7 @@ ALL = [target for target in Target.all() if target.format is Format.COREML]
 PALETTES = [target for target in ALL if target.precision in (Precision.PALETTIZED6, Precision.PALETTIZED4)]
 INTEGER_WEIGHTS = [target for target in ALL if target.quantized]
 W8A8 = Target.parse("coreml-w8a8")
+FLOAT16_PACKAGE = Target.parse("coreml-float16")
 REFUSALS = (
     "differs from PyTorch|weights|computes something else|was written with|takes .* instead|multiplies its pixels"
 )
@@ -116,6 +117,18 @@ def transposed_weight(package: Package) -> None:
         rows, columns, *kernel = (size.constant.size for size in sizes)
         if rows == columns and kernel == [1, 1]:
             package.rewrite(stored(package, conv), lambda values: values.transpose(1, 0, 2, 3))
+
+
+def rounded_alone(package: Package) -> None:
+    """One weight takes its other neighbour in float16."""
+    conv = package.of("conv")[len(package.of("conv")) // 2]
+
+    def turn(values: np.ndarray) -> np.ndarray:
+        turned = values.copy()
+        turned.flat[0] = np.nextafter(turned.flat[0], np.float16(np.inf))
+        return turned
+
+    package.rewrite(stored(package, conv), turn)
 
 
 def transposed_palette(package: Package) -> None:
@@ -219,14 +232,17 @@ FAULTS = [
     *((target, transposed_palette) for target in PALETTES),
     *((target, weight_zero_point) for target in INTEGER_WEIGHTS),
     *((W8A8, fault) for fault in (input_zero_point, zero_point, zero_point_of_one_half)),
+    (FLOAT16_PACKAGE, rounded_alone),
 ]
-# What little these change is within what weights of few bits, or integers, may lose. The converter compares the numbers
-# themselves, and what the package computes with what the network computes from the same weights.
+# What little these change is within what weights of few bits, or integers, or the roundings of float16 may lose. The
+# converter compares the numbers themselves, and what the package computes with what the network computes from the same
+# weights.
 SEEN_BY_THE_CONVERTER_ALONE = [
     *((target, pixels_over_256) for target in INTEGER_WEIGHTS),
     *((target, uncapped) for target in INTEGER_WEIGHTS),
     *((target, weight_zero_point) for target in INTEGER_WEIGHTS),
     *((W8A8, fault) for fault in (input_zero_point, zero_point, zero_point_of_one_half)),
+    (FLOAT16_PACKAGE, rounded_alone),
 ]
 
 

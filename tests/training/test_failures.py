@@ -14,29 +14,15 @@ import pytest
 import torch
 
 from edge_deeplab.data.sample import MaskKind, Sample
-from edge_deeplab.data.transforms import Augmentation
 from edge_deeplab.errors import DatasetError, EdgeDeeplabError, ImageError, ResourceError
 from edge_deeplab.image import read_rgb
 from edge_deeplab.models.deeplab import build_network
-from edge_deeplab.spec import ModelSpec, NetworkSpec
-from edge_deeplab.training.config import TrainingConfig
 from edge_deeplab.training.failures import named_failures
 from edge_deeplab.training.run import RESUME, train
 
-_SPEC = ModelSpec(
-    network=NetworkSpec(width_multiplier=0.35, aspp_channels=16, decoder_channels=16, skip_channels=8),
-    height=32,
-    width=32,
-)
-_CONFIG = TrainingConfig(
-    epochs=2,
-    batch_size=2,
-    precision="32-true",
-    workers=1,
-    warmup_steps=0,
-    freeze_batchnorm_epochs=0,
-    augmentation=Augmentation(blur=0.0),
-)
+from .conftest import TINY_SPEC, TINY_TRAINING
+
+_CONFIG = replace(TINY_TRAINING, batch_size=2, workers=1, freeze_batchnorm_epochs=0)
 
 
 class Interrupted:
@@ -62,7 +48,9 @@ class Interrupted:
 def _run(out: Path, happens: Callable[[int], object], *, epochs: int = 2, resume: bool = False) -> None:
     data = Interrupted(happens)
     config = replace(_CONFIG, epochs=epochs)
-    train(build_network(_SPEC.network), _SPEC, data, Interrupted(), out, config, accelerator="cpu", resume=resume)
+    train(
+        build_network(TINY_SPEC.network), TINY_SPEC, data, Interrupted(), out, config, accelerator="cpu", resume=resume
+    )
 
 
 def _die_of(number: signal.Signals) -> Callable[[int], None]:

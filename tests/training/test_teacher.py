@@ -18,18 +18,18 @@ from edge_deeplab.checkpoint import load_checkpoint
 from edge_deeplab.cli.main import run
 from edge_deeplab.data.bundled import bundled_portrait
 from edge_deeplab.data.sample import MaskKind, Sample
-from edge_deeplab.data.transforms import Augmentation
 from edge_deeplab.errors import ModelFileError, SpecError
 from edge_deeplab.files import sha256
 from edge_deeplab.image import resize_area
 from edge_deeplab.models.deeplab import DeepLab, Deployed, build_network
 from edge_deeplab.runtime.opening import open_session
-from edge_deeplab.spec import ModelSpec, NetworkSpec
 from edge_deeplab.training.config import TeacherViews, TrainingConfig
 from edge_deeplab.training.quantization_aware import QuantizationAwareConfig
 from edge_deeplab.training.run import RESUME, train
 from edge_deeplab.training.teacher import Teacher, heeded, load_teacher
 from edge_deeplab.weights import shipped_model
+
+from .conftest import TINY_SPEC, TINY_TRAINING
 
 _ONE_VIEW = TeacherViews(flip=False)
 
@@ -91,25 +91,12 @@ def test_it_looks_at_its_own_size_and_answers_at_the_student_s(
 
 def test_several_classes_are_probabilities_that_add_up() -> None:
     torch.manual_seed(0)
-    network = build_network(replace(_SPEC.network, num_classes=3))
+    network = build_network(replace(TINY_SPEC.network, num_classes=3))
     found = Teacher(network, 32, 32, TeacherViews(size=64))(torch.rand(2, 3, 32, 32))
     torch.testing.assert_close(found.sum(1), torch.ones(2, 32, 32), atol=1e-5, rtol=0)
 
 
-_SPEC = ModelSpec(
-    network=NetworkSpec(width_multiplier=0.35, aspp_channels=16, decoder_channels=16, skip_channels=8),
-    height=32,
-    width=32,
-)
-_CONFIG = TrainingConfig(
-    epochs=2,
-    batch_size=4,
-    precision="32-true",
-    workers=0,
-    warmup_steps=0,
-    augmentation=Augmentation(blur=0.0),
-    distillation=1.0,
-)
+_CONFIG = replace(TINY_TRAINING, distillation=1.0)
 
 
 class Photos:
@@ -138,8 +125,8 @@ def _train(
     """A run's weights, as a resumed run would find them."""
     torch.manual_seed(5)
     data = Photos(labelled=labelled)
-    network = build_network(_SPEC.network)
-    train(network, _SPEC, data, data, out, config, teacher=teacher, accelerator="cpu", **settings)  # type: ignore[arg-type]
+    network = build_network(TINY_SPEC.network)
+    train(network, TINY_SPEC, data, data, out, config, teacher=teacher, accelerator="cpu", **settings)  # type: ignore[arg-type]
     state: dict[str, Tensor] = torch.load(out / RESUME, weights_only=True)["current_model_state"]
     return state
 
