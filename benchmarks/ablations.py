@@ -181,7 +181,8 @@ def run_row(
     train, held = divide(data, recipe.repeats, held_out)
     if row.doubts and not any(data.doubts(one) for one in data.rows):
         raise FileNotFoundError(f"there are no doubts beside the masks of {root}")
-    photos = RecipeData(train if row.doubts else Trusting(train), val, ())
+    learned = train if row.doubts else Trusting(train)
+    photos = RecipeData(learned, learned, val, ())
     resume = (out / RESUME).exists()
     train_float(recipe, photos, out, init=init, teacher=teacher, resume=resume, accelerator=accelerator)
     with open_session(out / CHECKPOINT) as session, image_progress(f"scoring {row.name}") as progress:

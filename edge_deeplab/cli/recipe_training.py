@@ -86,7 +86,7 @@ def train_recipe(
         require_same_network(recipe, init)
         if teacher is not None:
             open_teacher(teacher, recipe.model.classes, recipe.training.teacher)
-        for split in (photos.train, photos.val):
+        for split in (photos.settling, photos.val):
             check_dataset(split)
         check_run(recipe.model, photos.train, photos.val, out / FLOAT, recipe.training, resume=False, devices=1)
         begin_run(out, recipe, photos.photos, describe_machine(["torch", "torchvision", "lightning"]), **files)
@@ -101,7 +101,7 @@ def train_recipe(
             elif stage == SETTLED:
                 settle(recipe, photos, parent, folder, teacher=teacher, **how)
             else:
-                splits, spec = (photos.train, photos.val), recipe.deployed_model
+                splits, spec = (photos.settling, photos.val), recipe.deployed_model
                 fine_tune(parent, splits, folder, recipe.quantization_aware, spec=spec, **how)
             _say(folder / CHECKPOINT, finish_stage(out, stage))
         parent = folder / CHECKPOINT

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from edge_deeplab.checkpoint import load_checkpoint
+from edge_deeplab.data.sample import SegmentationDataset
 from edge_deeplab.errors import SpecError
 from edge_deeplab.files import sha256
 from edge_deeplab.models.deeplab import DeepLab, build_network
@@ -53,7 +54,8 @@ def train_float(
     if not resume:
         init_hash(recipe, init)
     network = build_network(recipe.model.network) if resume else _first_network(recipe, data, init)
-    return _train(network, recipe, recipe.training, data, out, teacher, resume=resume, accelerator=accelerator)
+    splits = data.train, data.val
+    return _train(network, recipe, recipe.training, splits, out, teacher, resume=resume, accelerator=accelerator)
 
 
 def settle(
@@ -85,14 +87,15 @@ def settle(
     assert recipe.settling is not None
     torch.manual_seed(recipe.settling.seed)
     network = build_network(recipe.model.network) if resume else network_for(parent, recipe.model.classes)[0]
-    return _train(network, recipe, recipe.settling, data, out, teacher, resume=resume, accelerator=accelerator)
+    splits = data.settling, data.val
+    return _train(network, recipe, recipe.settling, splits, out, teacher, resume=resume, accelerator=accelerator)
 
 
 def _train(
     network: DeepLab,
     recipe: Recipe,
     config: TrainingConfig,
-    data: RecipeData,
+    splits: tuple[SegmentationDataset, SegmentationDataset],
     out: Path,
     teacher: Path | None,
     *,
@@ -107,8 +110,7 @@ def _train(
     return train(
         network,
         recipe.model,
-        data.train,
-        data.val,
+        *splits,
         out,
         config,
         teacher=taught,

@@ -46,12 +46,14 @@ class Source:
         terms: under which terms its photos and masks may be used, in its authors' words where they state any.
         open: those terms plainly permit that a model trained on it is passed on.
         why: the reason for ``open`` and ``repeat``.
+        settling_only: it comes in the settling and in what is behind it; the float training before does without.
     """
 
     repeat: int = 1
     terms: str = ""
     open: bool = False
     why: str = ""
+    settling_only: bool = False
 
     def __post_init__(self) -> None:
         if self.repeat < 0:
@@ -109,8 +111,13 @@ class Recipe:
 
     @property
     def repeats(self) -> dict[str, int]:
-        """The sources that are used, and how often a photo of each comes in an epoch."""
+        """The sources that are used, and how often a photo of each comes in an epoch of the last float run."""
         return {name: source.repeat for name, source in self.sources.items() if source.repeat}
+
+    @property
+    def first_repeats(self) -> dict[str, int]:
+        """As :attr:`repeats`, in the float training before the settling."""
+        return {name: count for name, count in self.repeats.items() if not self.sources[name].settling_only}
 
     @property
     def init_is_file(self) -> bool:
@@ -170,6 +177,9 @@ class Recipe:
             settling = changed(training, subtable(table, "settling", where), f"{where}: settling")
             if settling.distillation and not texts["teacher"]:
                 raise SpecError(f"{where}: settling.distillation is {settling.distillation}, and there is no teacher")
+        sources = each_changed(Source(), subtable(table, "sources", where), f"{where}: sources")
+        if settling is None and (late := [name for name, source in sources.items() if source.settling_only]):
+            raise SpecError(f"{where}: sources.{late[0]} is for the settling only, and there is none")
         last = settling or training
         fine_tuning = replace(FINE_TUNING, seed=last.seed, augmentation=last.augmentation)
         digests = subtable(table, "data", where)
@@ -177,7 +187,7 @@ class Recipe:
             **{**texts, "init": texts["init"] or "none"},
             model=model,
             deployed_model=_on_other_pixels(model, subtable(table, "deployed", where), where),
-            sources=each_changed(Source(), subtable(table, "sources", where), f"{where}: sources"),
+            sources=sources,
             data={
                 source: each_changed(Digest(0, ""), subtable(digests, source, where), f"{where}: data.{source}")
                 for source in digests

@@ -21,12 +21,14 @@ class RecipeData:
     """What a recipe's model is made of.
 
     Attributes:
-        train: what is learned in an epoch; photos come as often as their source is repeated.
+        train: what is learned in an epoch of the float training; photos come as often as their source is repeated.
+        settling: the same from the settling on, which may have more sources.
         val: what the best epoch is chosen by: each photo once.
         photos: those of both, each once, with their hashes.
     """
 
     train: SegmentationDataset
+    settling: SegmentationDataset
     val: SegmentationDataset
     photos: tuple[PhotoHash, ...]
 
@@ -61,4 +63,6 @@ def open_recipe_data(
     photos = tuple(photo for photo in hashed if photo.source in used)
     if recipe.data and not other_data:
         require_digests(recipe.data, photos, tuple(used), str(root))
-    return RecipeData(balance(train, used), balance(val, dict.fromkeys(used, 1)), photos)
+    return RecipeData(
+        balance(train, recipe.first_repeats), balance(train, used), balance(val, dict.fromkeys(used, 1)), photos
+    )

@@ -98,9 +98,21 @@ def test_a_network_may_be_deployed_on_other_pixels(written: Path) -> None:
     assert larger.sha256 != recipe.sha256
 
 
+def test_a_source_may_come_in_the_settling_only(written: Path) -> None:
+    late = "repeat = 2\n[sources.late]\nrepeat = 3\nsettling_only = true\n"
+    written.write_text(_SMALLEST + late + "[settling]\nepochs = 2\n")
+    recipe = load_recipe(written)
+    assert recipe.first_repeats == {"made": 2}
+    assert recipe.repeats == {"made": 2, "late": 3}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            _SMALLEST + "settling_only = true\n",
+            r"mine\.toml: sources\.made is for the settling only, and there is none",
+        ),
         (_SMALLEST + "[deployed]\nheight = 0\n", r"mine\.toml: deployed: .*0"),
         (_SMALLEST + "[deployed]\nheight = '9'\n", r"mine\.toml: deployed\.height is '9': it must be of"),
         (_SMALLEST + "[deployed]\ndepth = 9\n", r"mine\.toml: deployed has the key 'depth': a network is dep"),

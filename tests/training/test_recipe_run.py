@@ -125,6 +125,31 @@ def test_a_run_that_settles_goes_on_behind_each_stage(
         assert (out / name).read_bytes() == (settled_run / name).read_bytes(), name
 
 
+def test_a_source_for_the_settling_only_comes_from_there_on(
+    tested_persons: Path, settling_recipe: Path, tmp_path: Path
+) -> None:
+    """Of 32 photos 16 come late: two batches of 8 in an epoch, four behind it, and the two stages are given them."""
+    data = shutil.copytree(tested_persons, tmp_path / "data")
+    lines = (data / "manifest.csv").read_text().splitlines()
+    late = [place for place, line in enumerate(lines) if line.endswith(",train")][::2]
+    for place in late:
+        lines[place] = lines[place].replace(",made,", ",late,")
+    (data / "manifest.csv").write_text("\n".join(lines) + "\n")
+    recipe, out = tmp_path / "late.toml", tmp_path / "run"
+    recipe.write_text(f'base = "{settling_recipe}"\nname = "late"\nsources.late.settling_only = true\n')
+    assert run(_words(data, recipe, out)) == 0
+    steps = {}
+    for stage in ("float", "settled", "int8"):
+        with (out / stage / "curves.csv").open(newline="") as file:
+            steps[stage] = [int(row["steps"]) for row in csv.DictReader(file)]
+    assert steps == {"float": [2, 4], "settled": [4], "int8": [4]}
+    photos = {
+        source: parts["train"]["photos"]
+        for source, parts in json.loads((out / "record.json").read_text())["sources"].items()
+    }
+    assert photos == {"made": 16, "late": 16}
+
+
 def test_a_network_that_was_taught_may_settle_on_the_masks_alone(
     recipe_run: Path, tested_persons: Path, settling_recipe: Path, tmp_path: Path
 ) -> None:

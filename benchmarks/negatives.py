@@ -1,0 +1,191 @@
+"""Pictures without people, out of two packages of Debian: the source `stamps-negative`.
+
+    apt-get download scratch tuxpaint-stamps-default    # or the same files from wherever Debian's archive is kept
+    python benchmarks/negatives.py DATA PACKAGES OUT
+
+OUT becomes the data set DATA, by links, with more pictures to learn from in which there is nobody: photos of scenes
+(Scratch's backgrounds, CC BY-SA 3.0), as they are and with photos of animals and things before them that were cut out
+along their outlines (Tux Paint's stamps, GPL 2 or later). A network that learned from portraits takes what stands out
+before a scene for a person; here something stands out, and is none. The same packages give the same files, to the byte,
+with the same version of Pillow. `negatives.toml` beside this file has the packages' hashes and what is taken of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import io
+import sys
+import tarfile
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+
+from edge_deeplab.cli.progress import image_progress
+from edge_deeplab.data.manifest import MANIFEST, ManifestDataset
+from edge_deeplab.errors import DatasetError, EdgeDeeplabError
+from edge_deeplab.files import new_folder, output_error, write_bytes
+from edge_deeplab.image import save_image
+
+LIST = Path(__file__).with_suffix(".toml")
+SOURCE = "stamps-negative"
+_SEED = 1
+_WIDEST = (0.45, 1.0)  # the thing in front, as a part of the scene: from a dog in the garden to one before the lens
+_SECOND = (0.2, 0.5)  # another one behind it, in every second picture
+
+
+@dataclass(frozen=True)
+class Package:
+    """What is taken of a package: the files of a folder in it."""
+
+    package: str
+    sha256: str
+    folder: str
+    files: tuple[str, ...]
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path, help="a data set with manifest.csv")
+    parser.add_argument("packages", type=Path, help="the folder with the two packages")
+    parser.add_argument("out", type=Path, help="a new folder")
+    arguments = parser.parse_args(words)
+    try:
+        scenes, things = packages()
+        with image_progress("making pictures") as progress:
+            made = pictures(
+                opened(arguments.packages, scenes, "RGB"), opened(arguments.packages, things, "RGBA"), progress
+            )
+        write(arguments.data, made, arguments.out)
+    except EdgeDeeplabError as error:
+        sys.exit(f"{Path(__file__).name}: {error}")
+    Console().print(f"{arguments.out}: {len(made)} pictures of {SOURCE} beside those of {arguments.data}")
+
+
+def packages() -> tuple[Package, Package]:
+    """The scenes, and the things that are put before them."""
+    table = tomllib.loads(LIST.read_text(encoding="utf-8"))
+    scenes, things = (
+        Package(one["package"], one["sha256"], one["folder"], tuple(one["files"]))
+        for one in (table["scenes"], table["things"])
+    )
+    return scenes, things
+
+
+def opened(folder: Path, package: Package, mode: str) -> dict[str, Image.Image]:
+    """The pictures of a package, by their names in its folder.
+
+    Raises:
+        DatasetError: the package is not there, or is another one than the list's.
+    """
+    path = folder / package.package
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(
+            f"{path} cannot be read ({error.strerror}): get it with apt-get download {package.package.split('_')[0]}"
+        ) from error
+    if hashlib.sha256(data).hexdigest() != package.sha256:
+        raise DatasetError(f"{path} is not the package that {LIST.name} names: get the version of its name again")
+    wanted = {f"./{package.folder}/{name}": name for name in package.files}
+    found = {}
+    # Read one by one, never unpacked: no name in the archive becomes a path.
+    with tarfile.open(fileobj=io.BytesIO(_member(data, "data.tar.xz")), mode="r:xz") as archive:
+        for entry in archive:
+            if entry.name in wanted and (content := archive.extractfile(entry)) is not None:
+                found[wanted[entry.name]] = Image.open(io.BytesIO(content.read())).convert(mode)
+    return {name: found[name] for name in package.files}
+
+
+def _member(package: bytes, name: str) -> bytes:
+    """A file of a Debian package, which is an archive of ar: 8 bytes, then files behind headers of 60 bytes each."""
+    place = 8
+    while place < len(package):
+        header = package[place : place + 60]
+        size = int(header[48:58])
+        if header[:16].decode("ascii").rstrip(" /") == name:
+            return package[place + 60 : place + 60 + size]
+        place += 60 + size + size % 2
+    raise DatasetError(f"a package has no {name}: it is not one of those that {LIST.name} names")
+
+
+def pictures(
+    scenes: Mapping[str, Image.Image],
+    things: Mapping[str, Image.Image],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Image.Image]:
+    """Name to picture: each scene (RGB) as it is, and each thing (RGBA) before one of them."""
+    made = {f"scene-{_plain(name)}": scene for name, scene in scenes.items()}
+    names, others = tuple(scenes), tuple(things)
+    for index, (name, thing) in enumerate(things.items()):
+        random = np.random.default_rng([_SEED, index])
+        picture = scenes[names[random.integers(len(names))]].copy()
+        if random.random() < 0.5:
+            _paste(picture, things[others[random.integers(len(others))]], _SECOND, random)
+        _paste(picture, thing, _WIDEST, random)
+        made[f"thing-{_plain(name)}"] = picture
+        progress(index + 1, len(things))
+    return made
+
+
+def _plain(name: str) -> str:
+    return Path(name).with_suffix("").as_posix().replace("/", "-").lower()
+
+
+def _paste(picture: Image.Image, thing: Image.Image, part: tuple[float, float], random: np.random.Generator) -> None:
+    """Put a thing somewhere into a picture, as large as this part of what would fill it; up to a quarter is cut off."""
+    box = thing.getchannel("A").getbbox()
+    thing = thing.crop(box)
+    wanted = random.uniform(*part) * min(picture.width / thing.width, picture.height / thing.height)
+    size = max(1, round(thing.width * wanted)), max(1, round(thing.height * wanted))
+    thing = thing.resize(size, Image.Resampling.LANCZOS)
+    place = tuple(
+        round(random.uniform(-0.25 * own, whole - 0.75 * own))
+        for own, whole in zip(thing.size, picture.size, strict=True)
+    )
+    picture.paste(thing, (place[0], place[1]), thing)
+
+
+def write(data: Path, made: Mapping[str, Image.Image], out: Path) -> None:
+    """Write the data set with the pictures behind its own.
+
+    Raises:
+        DatasetError: DATA's manifest cannot be read, or it has the source already.
+        OutputError: OUT is there, or cannot be written to.
+    """
+    if any(row.source == SOURCE for row in ManifestDataset(data).rows):
+        raise DatasetError(f"{data} has the source {SOURCE} already: give the data set without it")
+    with (data / MANIFEST).open(newline="", encoding="utf-8-sig") as file:
+        table = csv.DictReader(file)
+        columns, rows = list(table.fieldnames or ()), list(table)
+    with new_folder(out) as folder:
+        try:
+            for name in ("images", "masks"):
+                (folder / name).mkdir()
+            for row in rows:
+                for file in (f"images/{row['id']}.jpg", f"masks/{row['id']}.png"):
+                    (folder / file).symlink_to((data / file).resolve())
+        except OSError as error:
+            raise output_error(out, error) from error
+        for name, picture in made.items():
+            save_image(folder / "images" / f"{name}.jpg", picture, quality=92)
+            save_image(folder / "masks" / f"{name}.png", Image.new("L", picture.size))
+            about = {"id": name, "source": SOURCE, "split": "train", "group": name}
+            about |= {"width": str(picture.width), "height": str(picture.height), "person_fraction": "0.0"}
+            rows.append({column: about.get(column, "") for column in columns})
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_bytes(folder / MANIFEST, text.getvalue().encode())
+
+
+if __name__ == "__main__":
+    main()

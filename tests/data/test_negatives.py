@@ -1,0 +1,121 @@
+"""benchmarks/negatives.py: pictures without people out of two packages, here made ones of the same kind."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import io
+import tarfile
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_deeplab.data.manifest import ManifestDataset
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+_BLUE, _RED = (20, 40, 200), (220, 30, 20)
+_THINGS = [f"animals/{name}.png" for name in ("cow", "hen", "pig", "ram", "yak")]
+
+
+@pytest.fixture
+def negatives(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS.parent))
+    return importlib.import_module("benchmarks.negatives")
+
+
+def _package(folder: Path, name: str, files: dict[str, Image.Image]) -> str:
+    """Write a Debian package with these files, and one beside them that nobody asked for; its SHA-256."""
+    inner = io.BytesIO()
+    with tarfile.open(fileobj=inner, mode="w:xz") as archive:
+        for place, picture in {**files, "../../outside.png": next(iter(files.values()))}.items():
+            content = io.BytesIO()
+            picture.save(content, format="PNG")
+            entry = tarfile.TarInfo(f"./{place}")
+            entry.size = len(content.getvalue())
+            archive.addfile(entry, io.BytesIO(content.getvalue()))
+    whole = b"!<arch>\n"
+    # A file of odd length is followed by a byte that belongs to none.
+    for member, data in (("debian-binary", b"2.0\n\n"), ("data.tar.xz", inner.getvalue())):
+        whole += (
+            f"{member:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2)
+        )
+    (folder / name).write_bytes(whole)
+    return hashlib.sha256(whole).hexdigest()
+
+
+@pytest.fixture
+def packages(negatives: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder with two packages: one blue scene, and red things that fill the middle half of their own pictures."""
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    thing = Image.new("RGBA", (80, 60))
+    thing.paste((*_RED, 255), (20, 15, 60, 45))
+    scenes = _package(folder, "scenes_1_all.deb", {"usr/places/Nature/lake.png": Image.new("RGB", (120, 90), _BLUE)})
+    things = _package(folder, "things_1_all.deb", {f"usr/stamps/{name}": thing for name in _THINGS})
+    listed = tmp_path / "list.toml"
+    listed.write_text(
+        f'[scenes]\npackage = "scenes_1_all.deb"\nsha256 = "{scenes}"\nfolder = "usr/places"\n'
+        f'files = ["Nature/lake.png"]\n[things]\npackage = "things_1_all.deb"\nsha256 = "{things}"\n'
+        f'folder = "usr/stamps"\nfiles = {_THINGS}\n'
+    )
+    monkeypatch.setattr(negatives, "LIST", listed)
+    return folder
+
+
+def test_each_scene_and_each_thing_before_one_is_a_picture_without_people(
+    negatives: ModuleType, packages: Path, made_persons: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "with"
+    negatives.main([str(made_persons), str(packages), str(out)])
+    before, after = ManifestDataset(made_persons), ManifestDataset(out)
+    assert [row.id for row in after.rows[: len(before)]] == [row.id for row in before.rows]
+    for index in (0, len(before) - 1):
+        np.testing.assert_array_equal(after[index].image, before[index].image)
+        np.testing.assert_array_equal(after[index].mask, before[index].mask)
+    made = [after[index] for index in range(len(before), len(after))]
+    assert [one.id for one in made] == ["scene-nature-lake", *(f"thing-animals-{name[8:-4]}" for name in _THINGS)]
+    assert {(row.source, row.split) for row in after.rows[len(before) :]} == {("stamps-negative", "train")}
+    assert all(one.image.shape == (90, 120, 3) and not one.mask.any() for one in made)
+    red = [float((one.image[..., 0] > 120).mean()) for one in made]
+    assert red[0] == 0
+    # The longer side is at least 0.45 of the picture's, 0.75 of either side is seen; at most it is the whole picture.
+    assert all(0.45**2 * 0.75**2 * 0.9 < part <= 1 for part in red[1:])
+    assert len(set(red[1:])) == len(_THINGS)
+    assert not list(tmp_path.rglob("outside*"))
+
+
+def test_the_same_packages_give_the_same_files(
+    negatives: ModuleType, packages: Path, made_persons: Path, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        negatives.main([str(made_persons), str(packages), str(tmp_path / name)])
+    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
+    assert len(files) > 2 * (len(_THINGS) + 1)
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+
+
+def test_what_cannot_be_used_is_refused_in_one_line(
+    negatives: ModuleType, packages: Path, made_persons: Path, tmp_path: Path
+) -> None:
+    def refused(*words: Path) -> str:
+        with pytest.raises(SystemExit) as error:
+            negatives.main([str(word) for word in words])
+        message = str(error.value)
+        assert message.count("\n") == 0
+        return message
+
+    out = tmp_path / "out"
+    assert "there is no" in refused(tmp_path, packages, out)
+    assert "apt-get download scenes" in refused(made_persons, tmp_path, out)
+    assert not out.exists()
+    negatives.main([str(made_persons), str(packages), str(out)])
+    assert "exists already" in refused(made_persons, packages, out)
+    assert "stamps-negative already" in refused(out, packages, tmp_path / "again")
+    with (packages / "things_1_all.deb").open("ab") as file:
+        file.write(b" ")
+    assert "things_1_all.deb is not the package that list.toml names" in refused(made_persons, packages, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
