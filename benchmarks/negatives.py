@@ -1,13 +1,21 @@
-"""Pictures without people, out of two packages of Debian: the source `stamps-negative`.
+"""Pictures without people, out of packages of Debian 12: the sources `stamps-negative` and `photos-negative`.
 
     apt-get download scratch tuxpaint-stamps-default    # or the same files from wherever Debian's archive is kept
+    apt-get download gnome-control-center-data lomiri-wallpapers-16.04 mate-backgrounds opencv-doc palapeli-data \\
+        python3-skimage
     python benchmarks/negatives.py DATA PACKAGES OUT
 
-OUT becomes the data set DATA, by links, with more pictures to learn from in which there is nobody: photos of scenes
-(Scratch's backgrounds, CC BY-SA 3.0), as they are and with photos of animals and things before them that were cut out
-along their outlines (Tux Paint's stamps, GPL 2 or later). A network that learned from portraits takes what stands out
-before a scene for a person; here something stands out, and is none. The same packages give the same files, to the byte,
-with the same version of Pillow. `negatives.toml` beside this file has the packages' hashes and what is taken of them.
+OUT becomes the data set DATA, by links, with more pictures in which there is nobody.
+
+stamps-negative, split train: photos of scenes (Scratch's backgrounds, CC BY-SA 3.0), as they are and with photos of
+animals and things before them that were cut out along their outlines (Tux Paint's stamps, GPL 2 or later). A network
+that learned from portraits takes what stands out before a scene for a person; here something stands out, and is none.
+
+photos-negative, split val: photos of animals, flowers, things and places from the other packages, to see what a network
+makes of what it has not learned.
+
+The same packages give the same files, to the byte, with the same version of Pillow. `negatives.toml` beside this file
+has the packages' hashes and what is taken of them.
 """
 
 from __future__ import annotations
@@ -34,7 +42,9 @@ from edge_deeplab.files import new_folder, output_error, write_bytes
 from edge_deeplab.image import save_image
 
 LIST = Path(__file__).with_suffix(".toml")
-SOURCE = "stamps-negative"
+LEARNED, LOOKED_AT = "stamps-negative", "photos-negative"
+_SPLIT = {LEARNED: "train", LOOKED_AT: "val"}
+_LONGEST = 640  # side of a photo that is looked at, about that of the other sources' photos
 _SEED = 1
 _WIDEST = (0.45, 1.0)  # the thing in front, as a part of the scene: from a dog in the garden to one before the lens
 _SECOND = (0.2, 0.5)  # another one behind it, in every second picture
@@ -58,25 +68,30 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("out", type=Path, help="a new folder")
     arguments = parser.parse_args(words)
     try:
-        scenes, things = packages()
+        scenes, things, *photos = packages()
         with image_progress("making pictures") as progress:
-            made = pictures(
+            learned = pictures(
                 opened(arguments.packages, scenes, "RGB"), opened(arguments.packages, things, "RGBA"), progress
             )
-        write(arguments.data, made, arguments.out)
+        seen = {
+            f"photo-{_plain(package.package.split('_')[0])}-{_plain(name)}": _shrunk(photo)
+            for package in photos
+            for name, photo in opened(arguments.packages, package, "RGB").items()
+        }
+        write(arguments.data, {LEARNED: learned, LOOKED_AT: seen}, arguments.out)
     except EdgeDeeplabError as error:
         sys.exit(f"{Path(__file__).name}: {error}")
-    Console().print(f"{arguments.out}: {len(made)} pictures of {SOURCE} beside those of {arguments.data}")
+    made = f"{len(learned)} pictures of {LEARNED} and {len(seen)} of {LOOKED_AT}"
+    Console().print(f"{arguments.out}: {made} beside those of {arguments.data}", soft_wrap=True)
 
 
-def packages() -> tuple[Package, Package]:
-    """The scenes, and the things that are put before them."""
+def packages() -> tuple[Package, ...]:
+    """The scenes, the things that are put before them, and those with photos that are looked at."""
     table = tomllib.loads(LIST.read_text(encoding="utf-8"))
-    scenes, things = (
+    return tuple(
         Package(one["package"], one["sha256"], one["folder"], tuple(one["files"]))
-        for one in (table["scenes"], table["things"])
+        for one in (table["scenes"], table["things"], *table["photos"])
     )
-    return scenes, things
 
 
 def opened(folder: Path, package: Package, mode: str) -> dict[str, Image.Image]:
@@ -135,6 +150,11 @@ def pictures(
     return made
 
 
+def _shrunk(photo: Image.Image) -> Image.Image:
+    photo.thumbnail((_LONGEST, _LONGEST), Image.Resampling.LANCZOS)
+    return photo
+
+
 def _plain(name: str) -> str:
     return Path(name).with_suffix("").as_posix().replace("/", "-").lower()
 
@@ -153,15 +173,15 @@ def _paste(picture: Image.Image, thing: Image.Image, part: tuple[float, float], 
     picture.paste(thing, (place[0], place[1]), thing)
 
 
-def write(data: Path, made: Mapping[str, Image.Image], out: Path) -> None:
-    """Write the data set with the pictures behind its own.
+def write(data: Path, made: Mapping[str, Mapping[str, Image.Image]], out: Path) -> None:
+    """Write the data set with the pictures of each source behind its own.
 
     Raises:
         DatasetError: DATA's manifest cannot be read, or it has the source already.
         OutputError: OUT is there, or cannot be written to.
     """
-    if any(row.source == SOURCE for row in ManifestDataset(data).rows):
-        raise DatasetError(f"{data} has the source {SOURCE} already: give the data set without it")
+    if there := {row.source for row in ManifestDataset(data).rows} & set(made):
+        raise DatasetError(f"{data} has the source {min(there)} already: give the data set without it")
     with (data / MANIFEST).open(newline="", encoding="utf-8-sig") as file:
         table = csv.DictReader(file)
         columns, rows = list(table.fieldnames or ()), list(table)
@@ -174,10 +194,10 @@ def write(data: Path, made: Mapping[str, Image.Image], out: Path) -> None:
                     (folder / file).symlink_to((data / file).resolve())
         except OSError as error:
             raise output_error(out, error) from error
-        for name, picture in made.items():
+        for source, name, picture in ((source, *one) for source, some in made.items() for one in some.items()):
             save_image(folder / "images" / f"{name}.jpg", picture, quality=92)
             save_image(folder / "masks" / f"{name}.png", Image.new("L", picture.size))
-            about = {"id": name, "source": SOURCE, "split": "train", "group": name}
+            about = {"id": name, "source": source, "split": _SPLIT[source], "group": name}
             about |= {"width": str(picture.width), "height": str(picture.height), "person_fraction": "0.0"}
             rows.append({column: about.get(column, "") for column in columns})
         text = io.StringIO()

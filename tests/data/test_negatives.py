@@ -1,4 +1,4 @@
-"""benchmarks/negatives.py: pictures without people out of two packages, here made ones of the same kind."""
+"""benchmarks/negatives.py: pictures without people out of packages, here made ones of the same kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_deeplab.data.manifest import ManifestDataset
+from edge_deeplab.data.manifest import ManifestDataset, ManifestRow
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 _BLUE, _RED = (20, 40, 200), (220, 30, 20)
@@ -48,18 +48,21 @@ def _package(folder: Path, name: str, files: dict[str, Image.Image]) -> str:
 
 @pytest.fixture
 def packages(negatives: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A folder with two packages: one blue scene, and red things that fill the middle half of their own pictures."""
+    """A folder with packages: one blue scene, red things that fill the middle half of their own pictures, a photo."""
     folder = tmp_path / "packages"
     folder.mkdir()
     thing = Image.new("RGBA", (80, 60))
     thing.paste((*_RED, 255), (20, 15, 60, 45))
     scenes = _package(folder, "scenes_1_all.deb", {"usr/places/Nature/lake.png": Image.new("RGB", (120, 90), _BLUE)})
     things = _package(folder, "things_1_all.deb", {f"usr/stamps/{name}": thing for name in _THINGS})
+    photo = Image.linear_gradient("L").resize((900, 600)).convert("RGB")
+    photos = _package(folder, "photos_1_all.deb", {"usr/photos/Meadow.png": photo})
     listed = tmp_path / "list.toml"
     listed.write_text(
         f'[scenes]\npackage = "scenes_1_all.deb"\nsha256 = "{scenes}"\nfolder = "usr/places"\n'
         f'files = ["Nature/lake.png"]\n[things]\npackage = "things_1_all.deb"\nsha256 = "{things}"\n'
-        f'folder = "usr/stamps"\nfiles = {_THINGS}\n'
+        f'folder = "usr/stamps"\nfiles = {_THINGS}\n[[photos]]\npackage = "photos_1_all.deb"\n'
+        f'sha256 = "{photos}"\nfolder = "usr/photos"\nfiles = ["Meadow.png"]\n'
     )
     monkeypatch.setattr(negatives, "LIST", listed)
     return folder
@@ -75,9 +78,12 @@ def test_each_scene_and_each_thing_before_one_is_a_picture_without_people(
     for index in (0, len(before) - 1):
         np.testing.assert_array_equal(after[index].image, before[index].image)
         np.testing.assert_array_equal(after[index].mask, before[index].mask)
-    made = [after[index] for index in range(len(before), len(after))]
+    *made, photo = (after[index] for index in range(len(before), len(after)))
     assert [one.id for one in made] == ["scene-nature-lake", *(f"thing-animals-{name[8:-4]}" for name in _THINGS)]
-    assert {(row.source, row.split) for row in after.rows[len(before) :]} == {("stamps-negative", "train")}
+    assert {(row.source, row.split) for row in after.rows[len(before) : -1]} == {("stamps-negative", "train")}
+    assert after.rows[-1] == ManifestRow("photo-photos-meadow", "photos-negative", "val")
+    assert photo.image.shape == (427, 640, 3)  # the longer side is shrunk to 640
+    assert not photo.mask.any()
     assert all(one.image.shape == (90, 120, 3) and not one.mask.any() for one in made)
     red = [float((one.image[..., 0] > 120).mean()) for one in made]
     assert red[0] == 0
@@ -114,7 +120,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(
     assert not out.exists()
     negatives.main([str(made_persons), str(packages), str(out)])
     assert "exists already" in refused(made_persons, packages, out)
-    assert "stamps-negative already" in refused(out, packages, tmp_path / "again")
+    assert "photos-negative already" in refused(out, packages, tmp_path / "again")
     with (packages / "things_1_all.deb").open("ab") as file:
         file.write(b" ")
     assert "things_1_all.deb is not the package that list.toml names" in refused(made_persons, packages, tmp_path / "b")
