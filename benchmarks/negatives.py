@@ -74,7 +74,7 @@ def main(words: Sequence[str] | None = None) -> None:
                 opened(arguments.packages, scenes, "RGB"), opened(arguments.packages, things, "RGBA"), progress
             )
         seen = {
-            f"photo-{_plain(package.package.split('_')[0])}-{_plain(name)}": _shrunk(photo)
+            f"photo-{package.package.split('_')[0]}-{_plain(name)}": _shrunk(photo)
             for package in photos
             for name, photo in opened(arguments.packages, package, "RGB").items()
         }

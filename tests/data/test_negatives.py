@@ -56,12 +56,12 @@ def packages(negatives: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     scenes = _package(folder, "scenes_1_all.deb", {"usr/places/Nature/lake.png": Image.new("RGB", (120, 90), _BLUE)})
     things = _package(folder, "things_1_all.deb", {f"usr/stamps/{name}": thing for name in _THINGS})
     photo = Image.linear_gradient("L").resize((900, 600)).convert("RGB")
-    photos = _package(folder, "photos_1_all.deb", {"usr/photos/Meadow.png": photo})
+    photos = _package(folder, "photos-1.2_1_all.deb", {"usr/photos/Meadow.png": photo})
     listed = tmp_path / "list.toml"
     listed.write_text(
         f'[scenes]\npackage = "scenes_1_all.deb"\nsha256 = "{scenes}"\nfolder = "usr/places"\n'
         f'files = ["Nature/lake.png"]\n[things]\npackage = "things_1_all.deb"\nsha256 = "{things}"\n'
-        f'folder = "usr/stamps"\nfiles = {_THINGS}\n[[photos]]\npackage = "photos_1_all.deb"\n'
+        f'folder = "usr/stamps"\nfiles = {_THINGS}\n[[photos]]\npackage = "photos-1.2_1_all.deb"\n'
         f'sha256 = "{photos}"\nfolder = "usr/photos"\nfiles = ["Meadow.png"]\n'
     )
     monkeypatch.setattr(negatives, "LIST", listed)
@@ -81,7 +81,7 @@ def test_each_scene_and_each_thing_before_one_is_a_picture_without_people(
     *made, photo = (after[index] for index in range(len(before), len(after)))
     assert [one.id for one in made] == ["scene-nature-lake", *(f"thing-animals-{name[8:-4]}" for name in _THINGS)]
     assert {(row.source, row.split) for row in after.rows[len(before) : -1]} == {("stamps-negative", "train")}
-    assert after.rows[-1] == ManifestRow("photo-photos-meadow", "photos-negative", "val")
+    assert after.rows[-1] == ManifestRow("photo-photos-1.2-meadow", "photos-negative", "val")
     assert photo.image.shape == (427, 640, 3)  # the longer side is shrunk to 640
     assert not photo.mask.any()
     assert all(one.image.shape == (90, 120, 3) and not one.mask.any() for one in made)
