@@ -260,7 +260,7 @@ def _training_data(run: Run) -> tuple[TrainingData, ...]:
             repeat=source.repeat,
             terms=source.terms,
             open=source.open,
-            why=f"{source.why} Learned from in the settling only." if source.settling_only else source.why,
+            why=f"{source.why} Learned from in the last of the float runs." if source.late else source.why,
         )
         for name, source in sorted(run.recipe.sources.items())
         if source.repeat

@@ -1,4 +1,4 @@
-"""A recipe from its photos to the int8 checkpoint: float training, settling, the quantization-aware fine-tune."""
+"""A recipe from its photos to the int8 checkpoint: the float network's runs, and the quantization-aware fine-tune."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def train_recipe(
         out: folder of the run.
         init: the file with the first weights, where the recipe starts from one.
         teacher: the teacher's file, where the recipe has one.
-        stop_after: the stage that is the last: "float", "settled" or "int8".
+        stop_after: the stage that is the last: "float", "settled", "finished" or "int8".
         workers: processes that load photos; None: as the recipe says. The result does not depend on it.
         accelerator: Lightning's name.
         other_data: train on photos that the recipe was not made with.
@@ -49,14 +49,13 @@ def train_recipe(
     from edge_deeplab.data.subset import check_dataset
     from edge_deeplab.errors import SpecError
     from edge_deeplab.evaluation.machine import describe_machine
-    from edge_deeplab.training.float_stage import init_hash, require_same_network, settle, teacher_hash, train_float
+    from edge_deeplab.training.float_stage import init_hash, require_same_network, teacher_hash, train_float, train_on
     from edge_deeplab.training.recipe import load_recipe
     from edge_deeplab.training.recipe_data import open_recipe_data
     from edge_deeplab.training.run import CHECKPOINT, RESUME, check_run
     from edge_deeplab.training.run_record import (
         FLOAT,
         INT8,
-        SETTLED,
         begin_run,
         finish_stage,
         finished_stages,
@@ -86,9 +85,9 @@ def train_recipe(
         require_same_network(recipe, init)
         if teacher is not None:
             open_teacher(teacher, recipe.model.classes, recipe.training.teacher)
-        for split in (photos.settling, photos.val):
+        for split in (photos.train, photos.val):
             check_dataset(split)
-        check_run(recipe.model, photos.train, photos.val, out / FLOAT, recipe.training, resume=False, devices=1)
+        check_run(recipe.model, photos.early, photos.val, out / FLOAT, recipe.training, resume=False, devices=1)
         begin_run(out, recipe, photos.photos, describe_machine(["torch", "torchvision", "lightning"]), **files)
         done = {}
     parent = out
@@ -98,11 +97,12 @@ def train_recipe(
             how: Any = {"resume": (folder / RESUME).exists(), "accelerator": accelerator}
             if stage == FLOAT:
                 train_float(recipe, photos, folder, init=init, teacher=teacher, **how)
-            elif stage == SETTLED:
-                settle(recipe, photos, parent, folder, teacher=teacher, **how)
-            else:
-                splits, spec = (photos.settling, photos.val), recipe.deployed_model
+            elif stage == INT8:
+                splits, spec = (photos.train, photos.val), recipe.deployed_model
                 fine_tune(parent, splits, folder, recipe.quantization_aware, spec=spec, **how)
+            else:
+                run = recipe.float_runs[stages(recipe).index(stage)]
+                train_on(recipe, run, photos, parent, folder, teacher=teacher, **how)
             _say(folder / CHECKPOINT, finish_stage(out, stage))
         parent = folder / CHECKPOINT
         if stage == stop_after:

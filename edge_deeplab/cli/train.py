@@ -47,7 +47,7 @@ _OF_THE_NETWORK = (
 )
 @click.option(
     "--stop-after",
-    type=click.Choice(["float", "settled", "int8"]),
+    type=click.Choice(["float", "settled", "finished", "int8"]),
     default="int8",
     show_default=True,
     help="With --recipe: the last stage; --resume goes on from there.",

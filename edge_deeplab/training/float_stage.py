@@ -1,4 +1,4 @@
-"""A recipe's stages before the integer network: the float network is trained, and may settle."""
+"""A recipe's stages before the integer network: the float network is trained, may settle, and may be finished."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from edge_deeplab.checkpoint import load_checkpoint
-from edge_deeplab.data.sample import SegmentationDataset
 from edge_deeplab.errors import SpecError
 from edge_deeplab.files import sha256
 from edge_deeplab.models.deeplab import DeepLab, build_network
@@ -54,12 +53,12 @@ def train_float(
     if not resume:
         init_hash(recipe, init)
     network = build_network(recipe.model.network) if resume else _first_network(recipe, data, init)
-    splits = data.train, data.val
-    return _train(network, recipe, recipe.training, splits, out, teacher, resume=resume, accelerator=accelerator)
+    return _train(network, recipe, recipe.training, data, out, teacher, resume=resume, accelerator=accelerator)
 
 
-def settle(
+def train_on(
     recipe: Recipe,
+    run: TrainingConfig,
     data: RecipeData,
     parent: Path,
     out: Path,
@@ -68,12 +67,13 @@ def settle(
     resume: bool = False,
     accelerator: str = "auto",
 ) -> Path:
-    """Train a recipe's float network on, as ``recipe.settling`` says.
+    """Train a recipe's float network on, in one of its further runs.
 
     Args:
         recipe: one with a settling.
-        parent: the checkpoint of :func:`train_float`.
-        data, out, teacher, resume, accelerator: as there.
+        run: ``recipe.settling`` or ``recipe.finishing``.
+        parent: the checkpoint of the run before it.
+        data, out, teacher, resume, accelerator: as for :func:`train_float`.
 
     Returns:
         The checkpoint's path.
@@ -84,18 +84,16 @@ def settle(
         ModelFileError: the teacher is a model file that cannot be read.
         DatasetError, CheckpointError, OutputError: as ``train``.
     """
-    assert recipe.settling is not None
-    torch.manual_seed(recipe.settling.seed)
+    torch.manual_seed(run.seed)
     network = build_network(recipe.model.network) if resume else network_for(parent, recipe.model.classes)[0]
-    splits = data.settling, data.val
-    return _train(network, recipe, recipe.settling, splits, out, teacher, resume=resume, accelerator=accelerator)
+    return _train(network, recipe, run, data, out, teacher, resume=resume, accelerator=accelerator)
 
 
 def _train(
     network: DeepLab,
     recipe: Recipe,
     config: TrainingConfig,
-    splits: tuple[SegmentationDataset, SegmentationDataset],
+    data: RecipeData,
     out: Path,
     teacher: Path | None,
     *,
@@ -110,7 +108,8 @@ def _train(
     return train(
         network,
         recipe.model,
-        *splits,
+        data.train if config is recipe.float_runs[-1] else data.early,
+        data.val,
         out,
         config,
         teacher=taught,
@@ -123,7 +122,7 @@ def _first_network(recipe: Recipe, data: RecipeData, init: Path | None) -> DeepL
     """The recipe's network with its first weights: of the backbone, or of all layers where they are a checkpoint."""
     if init is None or init.suffix.lower() != CHECKPOINT_SUFFIX:
         network = build_network(recipe.model.network)
-        initialize_backbone(network, recipe.init if init is None else str(init), data.train, recipe.model)
+        initialize_backbone(network, recipe.init if init is None else str(init), data.early, recipe.model)
         return network
     require_same_network(recipe, init)
     return network_for(init, recipe.model.classes, last_bottleneck=recipe.model.network.last_bottleneck)[0]

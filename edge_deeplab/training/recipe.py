@@ -34,7 +34,7 @@ Table = Mapping[str, Any]
 
 _REQUIRED = ("name", "summary", "sources")
 _TEXTS = ("name", "summary", "init", "init_sha256", "init_terms", "teacher", "teacher_sha256", "teacher_terms")
-_KEYS = (*_TEXTS, "model", "deployed", "sources", "data", "training", "settling", "quantization_aware")
+_KEYS = (*_TEXTS, "model", "deployed", "sources", "data", "training", "settling", "finishing", "quantization_aware")
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class Source:
         terms: under which terms its photos and masks may be used, in its authors' words where they state any.
         open: those terms plainly permit that a model trained on it is passed on.
         why: the reason for ``open`` and ``repeat``.
-        settling_only: it comes in the settling and in what is behind it; the float training before does without.
+        late: it comes in the last of the float network's runs and in the integer network's; those before do without.
     """
 
     repeat: int = 1
     terms: str = ""
     open: bool = False
     why: str = ""
-    settling_only: bool = False
+    late: bool = False
 
     def __post_init__(self) -> None:
         if self.repeat < 0:
@@ -87,6 +87,8 @@ class Recipe:
         settling: of the float network once more, a short run behind ``training`` on photos that are varied less, nearer
             to those that are met in use (as YOLOX ends without its mosaics; Ge et al. 2021, section 2.1). What the file
             does not say is as in ``training``. None: there is no such run.
+        finishing: of the settled float network, a shorter run still, for what it is to learn without moving far (from
+            sources that are ``late``). What the file does not say is as in ``settling``. None: there is no such run.
         quantization_aware: of the integer network that it becomes. What the file does not say is as in
             ``FINE_TUNING``; seed and augmentation are those of the float network's last run.
         table: the file's contents, its base included.
@@ -106,6 +108,7 @@ class Recipe:
     data: Mapping[str, Mapping[str, Digest]]
     training: TrainingConfig
     settling: TrainingConfig | None
+    finishing: TrainingConfig | None
     quantization_aware: QuantizationAwareConfig
     table: Table
 
@@ -115,9 +118,14 @@ class Recipe:
         return {name: source.repeat for name, source in self.sources.items() if source.repeat}
 
     @property
-    def first_repeats(self) -> dict[str, int]:
-        """As :attr:`repeats`, in the float training before the settling."""
-        return {name: count for name, count in self.repeats.items() if not self.sources[name].settling_only}
+    def early_repeats(self) -> dict[str, int]:
+        """As :attr:`repeats`, in the float runs before the last."""
+        return {name: count for name, count in self.repeats.items() if not self.sources[name].late}
+
+    @property
+    def float_runs(self) -> tuple[TrainingConfig, ...]:
+        """The float network's runs, one to three, each on from the one before it."""
+        return tuple(run for run in (self.training, self.settling, self.finishing) if run is not None)
 
     @property
     def init_is_file(self) -> bool:
@@ -137,6 +145,7 @@ class Recipe:
             self,
             training=replace(self.training, workers=count),
             settling=self.settling and replace(self.settling, workers=count),
+            finishing=self.finishing and replace(self.finishing, workers=count),
             quantization_aware=replace(fine_tuning, training=replace(fine_tuning.training, workers=count)),
         )
 
@@ -172,16 +181,19 @@ class Recipe:
                 "give both or neither"
             )
         model = changed(ModelSpec(), subtable(table, "model", where), f"{where}: model")
-        settling = None
-        if "settling" in table:
-            settling = changed(training, subtable(table, "settling", where), f"{where}: settling")
-            if settling.distillation and not texts["teacher"]:
-                raise SpecError(f"{where}: settling.distillation is {settling.distillation}, and there is no teacher")
+        runs = [training]
+        for name in ("settling", "finishing"):
+            if name not in table:
+                break
+            runs.append(changed(runs[-1], subtable(table, name, where), f"{where}: {name}"))
+            if runs[-1].distillation and not texts["teacher"]:
+                raise SpecError(f"{where}: {name}.distillation is {runs[-1].distillation}, and there is no teacher")
+        if "finishing" in table and "settling" not in table:
+            raise SpecError(f"{where}: finishing goes on from a settling, and there is none")
         sources = each_changed(Source(), subtable(table, "sources", where), f"{where}: sources")
-        if settling is None and (late := [name for name, source in sources.items() if source.settling_only]):
-            raise SpecError(f"{where}: sources.{late[0]} is for the settling only, and there is none")
-        last = settling or training
-        fine_tuning = replace(FINE_TUNING, seed=last.seed, augmentation=last.augmentation)
+        if len(runs) == 1 and (late := [name for name, source in sources.items() if source.late]):
+            raise SpecError(f"{where}: sources.{late[0]} is late, and the float network has one run only: add settling")
+        fine_tuning = replace(FINE_TUNING, seed=runs[-1].seed, augmentation=runs[-1].augmentation)
         digests = subtable(table, "data", where)
         return Recipe(
             **{**texts, "init": texts["init"] or "none"},
@@ -193,7 +205,8 @@ class Recipe:
                 for source in digests
             },
             training=training,
-            settling=settling,
+            settling=runs[1] if len(runs) > 1 else None,
+            finishing=runs[2] if len(runs) > 2 else None,
             quantization_aware=changed(
                 QuantizationAwareConfig(fine_tuning),
                 subtable(table, "quantization_aware", where),

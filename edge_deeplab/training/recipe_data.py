@@ -21,14 +21,15 @@ class RecipeData:
     """What a recipe's model is made of.
 
     Attributes:
-        train: what is learned in an epoch of the float training; photos come as often as their source is repeated.
-        settling: the same from the settling on, which may have more sources.
+        early: what is learned in an epoch of the float network's runs before the last; photos come as often as their
+            source is repeated.
+        train: the same of the last and of the integer network, which may have more sources.
         val: what the best epoch is chosen by: each photo once.
         photos: those of both, each once, with their hashes.
     """
 
+    early: SegmentationDataset
     train: SegmentationDataset
-    settling: SegmentationDataset
     val: SegmentationDataset
     photos: tuple[PhotoHash, ...]
 
@@ -64,5 +65,5 @@ def open_recipe_data(
     if recipe.data and not other_data:
         require_digests(recipe.data, photos, tuple(used), str(root))
     return RecipeData(
-        balance(train, recipe.first_repeats), balance(train, used), balance(val, dict.fromkeys(used, 1)), photos
+        balance(train, recipe.early_repeats), balance(train, used), balance(val, dict.fromkeys(used, 1)), photos
     )

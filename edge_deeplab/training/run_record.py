@@ -22,7 +22,7 @@ from edge_deeplab.files import make_folder, sha256, write_json
 from edge_deeplab.training.recipe import Recipe
 from edge_deeplab.training.run import CHECKPOINT
 
-FLOAT, SETTLED, INT8 = "float", "settled", "int8"
+FLOAT, SETTLED, FINISHED, INT8 = "float", "settled", "finished", "int8"
 """The stages: each has a folder of its name with a checkpoint in it."""
 
 RECIPE, PHOTOS, RECORD = "recipe.json", "data.csv", "record.json"
@@ -39,7 +39,7 @@ class StageResult:
 
 def stages(recipe: Recipe) -> tuple[str, ...]:
     """The stages of a recipe, in order; each goes on from the checkpoint of the one before it."""
-    return (FLOAT, INT8) if recipe.settling is None else (FLOAT, SETTLED, INT8)
+    return (*(FLOAT, SETTLED, FINISHED)[: len(recipe.float_runs)], INT8)
 
 
 def begin_run(

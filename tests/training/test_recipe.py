@@ -98,21 +98,36 @@ def test_a_network_may_be_deployed_on_other_pixels(written: Path) -> None:
     assert larger.sha256 != recipe.sha256
 
 
-def test_a_source_may_come_in_the_settling_only(written: Path) -> None:
-    late = "repeat = 2\n[sources.late]\nrepeat = 3\nsettling_only = true\n"
+def test_a_settled_network_may_be_finished(written: Path) -> None:
+    settling = _SMALLEST + "[training]\nseed = 7\n[settling]\nepochs = 2\naugmentation.flip = 0.25\n"
+    written.write_text(settling)
+    recipe = load_recipe(written)
+    assert recipe.finishing is None
+    assert recipe.float_runs == (recipe.training, recipe.settling)
+    written.write_text(settling + "[finishing]\nlearning_rate = 1e-4\n")
+    recipe = load_recipe(written)
+    assert recipe.settling is not None
+    assert recipe.finishing == replace(recipe.settling, learning_rate=1e-4)
+    assert recipe.float_runs == (recipe.training, recipe.settling, recipe.finishing)
+    assert recipe.quantization_aware.training.augmentation == Augmentation(flip=0.25)
+    assert recipe.with_workers(0).finishing == replace(recipe.finishing, workers=0)
+
+
+def test_a_source_may_come_late(written: Path) -> None:
+    late = "repeat = 2\n[sources.late]\nrepeat = 3\nlate = true\n"
     written.write_text(_SMALLEST + late + "[settling]\nepochs = 2\n")
     recipe = load_recipe(written)
-    assert recipe.first_repeats == {"made": 2}
+    assert recipe.early_repeats == {"made": 2}
     assert recipe.repeats == {"made": 2, "late": 3}
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (
-            _SMALLEST + "settling_only = true\n",
-            r"mine\.toml: sources\.made is for the settling only, and there is none",
-        ),
+        (_SMALLEST + "late = true\n", r"mine\.toml: sources\.made is late, and the float network has one run only"),
+        (_SMALLEST + "[finishing]\nepochs = 2\n", r"mine\.toml: finishing goes on from a settling, and there is none"),
+        (_SMALLEST + "[settling]\n[finishing]\nepoch = 2\n", r"mine\.toml: finishing has the unknown key 'epoch'"),
+        (_SMALLEST + "[settling]\n[finishing]\ndistillation = 0.5\n", r"finishing\.distillation is 0\.5, and there is"),
         (_SMALLEST + "[deployed]\nheight = 0\n", r"mine\.toml: deployed: .*0"),
         (_SMALLEST + "[deployed]\nheight = '9'\n", r"mine\.toml: deployed\.height is '9': it must be of"),
         (_SMALLEST + "[deployed]\ndepth = 9\n", r"mine\.toml: deployed has the key 'depth': a network is dep"),

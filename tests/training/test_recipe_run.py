@@ -125,29 +125,36 @@ def test_a_run_that_settles_goes_on_behind_each_stage(
         assert (out / name).read_bytes() == (settled_run / name).read_bytes(), name
 
 
-def test_a_source_for_the_settling_only_comes_from_there_on(
-    tested_persons: Path, settling_recipe: Path, tmp_path: Path
+def test_late_photos_come_in_the_last_float_run_and_behind_it(
+    settled_run: Path, tested_persons: Path, settling_recipe: Path, tmp_path: Path
 ) -> None:
-    """Of 32 photos 16 come late: two batches of 8 in an epoch, four behind it, and the two stages are given them."""
+    """Of 32 photos 16 come late: two batches of 8 in an epoch, four in those behind. Each run goes on from the last."""
     data = shutil.copytree(tested_persons, tmp_path / "data")
     lines = (data / "manifest.csv").read_text().splitlines()
-    late = [place for place, line in enumerate(lines) if line.endswith(",train")][::2]
-    for place in late:
+    for place in [place for place, line in enumerate(lines) if line.endswith(",train")][::2]:
         lines[place] = lines[place].replace(",made,", ",late,")
     (data / "manifest.csv").write_text("\n".join(lines) + "\n")
     recipe, out = tmp_path / "late.toml", tmp_path / "run"
-    recipe.write_text(f'base = "{settling_recipe}"\nname = "late"\nsources.late.settling_only = true\n')
-    assert run(_words(data, recipe, out)) == 0
+    more = "sources.late.late = true\n[finishing]\nlearning_rate = 1e-11\n"
+    recipe.write_text(f'base = "{settling_recipe}"\nname = "late"\n{more}')
+    assert run(_words(data, recipe, out, "--stop-after", "finished")) == 0
+    assert not (out / "int8").exists()
+    assert run(_words(data, recipe, out, "--resume")) == 0
+    stages = ("float", "settled", "finished", "int8")
+    record = json.loads((out / "record.json").read_text())
+    assert tuple(record["stages"]) == stages
     steps = {}
-    for stage in ("float", "settled", "int8"):
+    for stage in stages:
         with (out / stage / "curves.csv").open(newline="") as file:
             steps[stage] = [int(row["steps"]) for row in csv.DictReader(file)]
-    assert steps == {"float": [2, 4], "settled": [4], "int8": [4]}
-    photos = {
-        source: parts["train"]["photos"]
-        for source, parts in json.loads((out / "record.json").read_text())["sources"].items()
-    }
-    assert photos == {"made": 16, "late": 16}
+    assert steps == {"float": [2, 4], "settled": [2], "finished": [4], "int8": [4]}
+    assert {source: parts["train"]["photos"] for source, parts in record["sources"].items()} == {"made": 16, "late": 16}
+    _, settled, finished, integers = (load_checkpoint(out / stage / "model.safetensors") for stage in stages)
+    assert finished.notes["recipe"]["learning_rate"] == 1e-11
+    for name, value in settled.weights.items():
+        if value.ndim == 4:  # at this rate it hardly moves: it began as the settled network
+            np.testing.assert_allclose(finished.weights[name], value, rtol=1e-4, atol=1e-7, err_msg=name)
+    assert integers.notes["parent_sha256"] == finished.sha256
 
 
 def test_a_network_that_was_taught_may_settle_on_the_masks_alone(
