@@ -125,3 +125,13 @@ def test_what_cannot_be_used_is_refused_in_one_line(
         file.write(b" ")
     assert "things_1_all.deb is not the package that list.toml names" in refused(made_persons, packages, tmp_path / "b")
     assert not (tmp_path / "b").exists()
+
+
+def test_the_list_takes_no_picture_twice(negatives: ModuleType) -> None:
+    """45 scenes, 207 things and 47 photos, as docs/training.md says."""
+    scenes, things, *photos = negatives.packages()
+    assert len(scenes.files) + len(things.files) == 252
+    assert sum(len(package.files) for package in photos) == 47
+    for package in (scenes, things, *photos):
+        assert len(set(package.files)) == len(package.files)
+        assert len(package.sha256) == 64
