@@ -36,6 +36,7 @@ from PIL import Image
 from rich.console import Console
 
 from edge_deeplab.cli.progress import image_progress
+from edge_deeplab.data.doubts import DOUBTS
 from edge_deeplab.data.manifest import MANIFEST, ManifestDataset
 from edge_deeplab.errors import DatasetError, EdgeDeeplabError
 from edge_deeplab.files import new_folder, output_error, write_bytes
@@ -64,7 +65,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path, help="a data set with manifest.csv")
-    parser.add_argument("packages", type=Path, help="the folder with the two packages")
+    parser.add_argument("packages", type=Path, help="the folder with the packages")
     parser.add_argument("out", type=Path, help="a new folder")
     arguments = parser.parse_args(words)
     try:
@@ -192,6 +193,8 @@ def write(data: Path, made: Mapping[str, Mapping[str, Image.Image]], out: Path) 
             for row in rows:
                 for file in (f"images/{row['id']}.jpg", f"masks/{row['id']}.png"):
                     (folder / file).symlink_to((data / file).resolve())
+            if (data / DOUBTS).is_dir():
+                (folder / DOUBTS).symlink_to((data / DOUBTS).resolve())
         except OSError as error:
             raise output_error(out, error) from error
         for source, name, picture in ((source, *one) for source, some in made.items() for one in some.items()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import io
+import shutil
 import tarfile
 from pathlib import Path
 from types import ModuleType
@@ -102,6 +103,20 @@ def test_the_same_packages_give_the_same_files(
     assert len(files) > 2 * (len(_THINGS) + 1)
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+
+
+def test_doubts_about_masks_come_along(
+    negatives: ModuleType, packages: Path, made_persons: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(made_persons, tmp_path / "data")
+    (data / "doubts").mkdir()
+    with Image.open(data / "masks" / "0.png") as mask:
+        Image.new("L", mask.size, 255).save(data / "doubts" / "0.png")
+    negatives.main([str(data), str(packages), str(tmp_path / "with")])
+    found = ManifestDataset(tmp_path / "with")
+    assert found[0].ignored is not None
+    assert found[0].ignored.all()
+    assert found[1].ignored is None
 
 
 def test_what_cannot_be_used_is_refused_in_one_line(
