@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from edge_deeplab.data.manifest import ManifestDataset, ManifestRow
+from edge_deeplab.training.recipe import load_recipe
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 _BLUE, _RED = (20, 40, 200), (220, 30, 20)
@@ -143,10 +144,14 @@ def test_what_cannot_be_used_is_refused_in_one_line(
 
 
 def test_the_list_takes_no_picture_twice(negatives: ModuleType) -> None:
-    """45 scenes, 207 things and 47 photos, as docs/training.md says."""
+    """45 scenes, 207 things and 47 photos, as docs/training.md says; the first two are what is learned from late."""
     scenes, things, *photos = negatives.packages()
     assert len(scenes.files) + len(things.files) == 252
     assert sum(len(package.files) for package in photos) == 47
+    learned = load_recipe(BENCHMARKS / "finished.toml")
+    assert learned.data[negatives.LEARNED]["train"].photos == 252
+    assert learned.early_repeats == load_recipe("portrait-fast").repeats
+    assert learned.repeats == learned.early_repeats | {negatives.LEARNED: 1}
     for package in (scenes, things, *photos):
         assert len(set(package.files)) == len(package.files)
         assert len(package.sha256) == 64
