@@ -1,15 +1,19 @@
-"""Pictures without people, out of packages of Debian 12: the sources `stamps-negative` and `photos-negative`.
+"""What is no person: pictures to learn it from and photos to measure it on, out of packages of Debian 12.
 
     apt-get download scratch tuxpaint-stamps-default    # or the same files from wherever Debian's archive is kept
     apt-get download gnome-control-center-data lomiri-wallpapers-16.04 mate-backgrounds opencv-doc palapeli-data \\
         python3-skimage
     python benchmarks/negatives.py DATA PACKAGES OUT
 
-OUT becomes the data set DATA, by links, with more pictures in which there is nobody.
+OUT becomes the data set DATA, by links, with more pictures, in most of which there is nobody.
 
 stamps-negative, split train: photos of scenes (Scratch's backgrounds, CC BY-SA 3.0), as they are and with photos of
 animals and things before them that were cut out along their outlines (Tux Paint's stamps, GPL 2 or later). A network
 that learned from portraits takes what stands out before a scene for a person; here something stands out, and is none.
+
+persons-before-scenes, split train: every third person of some sources of DATA's split train, cut out by the mask and
+put before the same scenes, from far away to so near that head or feet are outside of the picture. Without these, what
+is learned of the former is that whatever was pasted, is small, or has no head is no person. DATA's terms hold for them.
 
 photos-negative, split val: photos of animals, flowers, things and places from the other packages, to see what a network
 makes of what it has not learned.
@@ -30,6 +34,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -39,16 +44,28 @@ from edge_deeplab.cli.progress import image_progress
 from edge_deeplab.data.doubts import DOUBTS
 from edge_deeplab.data.manifest import MANIFEST, ManifestDataset
 from edge_deeplab.errors import DatasetError, EdgeDeeplabError
+from edge_deeplab.evaluation.metrics import person_mask
 from edge_deeplab.files import new_folder, output_error, write_bytes
 from edge_deeplab.image import save_image
 
 LIST = Path(__file__).with_suffix(".toml")
-LEARNED, LOOKED_AT = "stamps-negative", "photos-negative"
-_SPLIT = {LEARNED: "train", LOOKED_AT: "val"}
+LEARNED, BESIDE, LOOKED_AT = "stamps-negative", "persons-before-scenes", "photos-negative"
+_SPLIT = {LEARNED: "train", BESIDE: "train", LOOKED_AT: "val"}
 _LONGEST = 640  # side of a photo that is looked at, about that of the other sources' photos
 _SEED = 1
 _WIDEST = (0.45, 1.0)  # the thing in front, as a part of the scene: from a dog in the garden to one before the lens
 _SECOND = (0.2, 0.5)  # another one behind it, in every second picture
+_CUT = 0.25  # of a thing's sides, at most, is outside of the picture
+_EVERY = 3  # of the persons, those that are put before a scene
+_PERSON = (0.3, 1.8)  # from far away to one that the picture has no room for
+_PERSON_CUT = 0.1  # where there is room
+
+
+class Labelled(NamedTuple):
+    """A picture (RGB) and its mask (L), of the same size."""
+
+    picture: Image.Image
+    mask: Image.Image
 
 
 @dataclass(frozen=True)
@@ -71,18 +88,19 @@ def main(words: Sequence[str] | None = None) -> None:
     try:
         scenes, things, *photos = packages()
         with image_progress("making pictures") as progress:
-            learned = pictures(
-                opened(arguments.packages, scenes, "RGB"), opened(arguments.packages, things, "RGBA"), progress
-            )
+            places = opened(arguments.packages, scenes, "RGB")
+            learned = pictures(places, opened(arguments.packages, things, "RGBA"), progress)
+        with image_progress("cutting out persons") as progress:
+            beside = persons(ManifestDataset(arguments.data, split="train"), person_sources(), places, progress)
         seen = {
-            f"photo-{package.package.split('_')[0]}-{_plain(name)}": _shrunk(photo)
+            f"photo-{package.package.split('_')[0]}-{_plain(name)}": _nobody(_shrunk(photo))
             for package in photos
             for name, photo in opened(arguments.packages, package, "RGB").items()
         }
-        write(arguments.data, {LEARNED: learned, LOOKED_AT: seen}, arguments.out)
+        write(arguments.data, {LEARNED: learned, BESIDE: beside, LOOKED_AT: seen}, arguments.out)
     except EdgeDeeplabError as error:
         sys.exit(f"{Path(__file__).name}: {error}")
-    made = f"{len(learned)} pictures of {LEARNED} and {len(seen)} of {LOOKED_AT}"
+    made = f"{len(learned)} pictures of {LEARNED}, {len(beside)} of {BESIDE} and {len(seen)} of {LOOKED_AT}"
     Console().print(f"{arguments.out}: {made} beside those of {arguments.data}", soft_wrap=True)
 
 
@@ -93,6 +111,11 @@ def packages() -> tuple[Package, ...]:
         Package(one["package"], one["sha256"], one["folder"], tuple(one["files"]))
         for one in (table["scenes"], table["things"], *table["photos"])
     )
+
+
+def person_sources() -> tuple[str, ...]:
+    """The sources whose persons are put before the scenes."""
+    return tuple(tomllib.loads(LIST.read_text(encoding="utf-8"))["persons"]["sources"])
 
 
 def opened(folder: Path, package: Package, mode: str) -> dict[str, Image.Image]:
@@ -136,9 +159,9 @@ def pictures(
     scenes: Mapping[str, Image.Image],
     things: Mapping[str, Image.Image],
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Image.Image]:
-    """Name to picture: each scene (RGB) as it is, and each thing (RGBA) before one of them."""
-    made = {f"scene-{_plain(name)}": scene for name, scene in scenes.items()}
+) -> dict[str, Labelled]:
+    """Name to picture without a person: each scene (RGB) as it is, and each thing (RGBA) before one of them."""
+    made = {f"scene-{_plain(name)}": _nobody(scene) for name, scene in scenes.items()}
     names, others = tuple(scenes), tuple(things)
     for index, (name, thing) in enumerate(things.items()):
         random = np.random.default_rng([_SEED, index])
@@ -146,9 +169,48 @@ def pictures(
         if random.random() < 0.5:
             _paste(picture, things[others[random.integers(len(others))]], _SECOND, random)
         _paste(picture, thing, _WIDEST, random)
-        made[f"thing-{_plain(name)}"] = picture
+        made[f"thing-{_plain(name)}"] = _nobody(picture)
         progress(index + 1, len(things))
     return made
+
+
+def persons(
+    data: ManifestDataset,
+    sources: Sequence[str],
+    scenes: Mapping[str, Image.Image],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Labelled]:
+    """Name to picture with a person: every third of these sources', cut out, before a scene (RGB) that may be mirrored.
+
+    A photo without a person, or with doubts about its mask, is left out.
+    """
+    made = {}
+    names = tuple(scenes)
+    wanted = [index for index, row in enumerate(data.rows) if row.source in sources][::_EVERY]
+    for done, index in enumerate(wanted, 1):
+        sample = data[index]
+        progress(done, len(wanted))
+        if not sample.mask.any() or sample.ignored is not None:
+            continue
+        random = np.random.default_rng([_SEED, _EVERY, index])
+        picture = scenes[names[random.integers(len(names))]]
+        if random.random() < 0.5:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        person = Image.fromarray(np.dstack([sample.image, sample.mask]))
+        person = _scaled(person, picture.size, float(np.exp(random.uniform(*np.log(_PERSON)))))
+        left, top = _place(person.size, picture.size, _PERSON_CUT, random)
+        if person_mask(sample.mask)[-1].any():  # nobody ends in the air
+            top = max(top, picture.height - person.height)
+        place = left, top
+        picture, mask = picture.copy(), Image.new("L", picture.size)
+        picture.paste(person, place, person)
+        mask.paste(person.getchannel("A"), place)
+        made[f"person-{sample.id}"] = Labelled(picture, mask)
+    return made
+
+
+def _nobody(picture: Image.Image) -> Labelled:
+    return Labelled(picture, Image.new("L", picture.size))
 
 
 def _shrunk(photo: Image.Image) -> Image.Image:
@@ -161,20 +223,30 @@ def _plain(name: str) -> str:
 
 
 def _paste(picture: Image.Image, thing: Image.Image, part: tuple[float, float], random: np.random.Generator) -> None:
-    """Put a thing somewhere into a picture, as large as this part of what would fill it; up to a quarter is cut off."""
-    box = thing.getchannel("A").getbbox()
-    thing = thing.crop(box)
-    wanted = random.uniform(*part) * min(picture.width / thing.width, picture.height / thing.height)
+    """Put a thing somewhere into a picture, as large as this part of what would fill it."""
+    thing = _scaled(thing, picture.size, random.uniform(*part))
+    picture.paste(thing, _place(thing.size, picture.size, _CUT, random), thing)
+
+
+def _scaled(thing: Image.Image, room: tuple[int, int], part: float) -> Image.Image:
+    """What is seen of a picture (RGBA), as large as this part of the largest that there is room for."""
+    thing = thing.crop(thing.getchannel("A").getbbox())
+    wanted = part * min(room[0] / thing.width, room[1] / thing.height)
     size = max(1, round(thing.width * wanted)), max(1, round(thing.height * wanted))
-    thing = thing.resize(size, Image.Resampling.LANCZOS)
-    place = tuple(
-        round(random.uniform(-0.25 * own, whole - 0.75 * own))
-        for own, whole in zip(thing.size, picture.size, strict=True)
+    return thing.resize(size, Image.Resampling.LANCZOS)
+
+
+def _place(size: tuple[int, int], room: tuple[int, int], cut: float, random: np.random.Generator) -> tuple[int, int]:
+    """Where to put something: at most this part of its sides is outside, or no room is left beside it."""
+    ends = (
+        (-cut * own, whole - (1 - cut) * own) if own <= whole else (whole - own, 0)
+        for own, whole in zip(size, room, strict=True)
     )
-    picture.paste(thing, (place[0], place[1]), thing)
+    left, top = (round(random.uniform(*end)) for end in ends)
+    return left, top
 
 
-def write(data: Path, made: Mapping[str, Mapping[str, Image.Image]], out: Path) -> None:
+def write(data: Path, made: Mapping[str, Mapping[str, Labelled]], out: Path) -> None:
     """Write the data set with the pictures of each source behind its own.
 
     Raises:
@@ -197,11 +269,12 @@ def write(data: Path, made: Mapping[str, Mapping[str, Image.Image]], out: Path) 
                 (folder / DOUBTS).symlink_to((data / DOUBTS).resolve())
         except OSError as error:
             raise output_error(out, error) from error
-        for source, name, picture in ((source, *one) for source, some in made.items() for one in some.items()):
+        for source, name, (picture, mask) in ((source, *one) for source, some in made.items() for one in some.items()):
             save_image(folder / "images" / f"{name}.jpg", picture, quality=92)
-            save_image(folder / "masks" / f"{name}.png", Image.new("L", picture.size))
+            save_image(folder / "masks" / f"{name}.png", mask)
             about = {"id": name, "source": source, "split": _SPLIT[source], "group": name}
-            about |= {"width": str(picture.width), "height": str(picture.height), "person_fraction": "0.0"}
+            about |= {"width": str(picture.width), "height": str(picture.height)}
+            about |= {"person_fraction": str(round(float((np.asarray(mask) > 127).mean()), 4))}
             rows.append({column: about.get(column, "") for column in columns})
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")

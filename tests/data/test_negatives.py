@@ -1,4 +1,4 @@
-"""benchmarks/negatives.py: pictures without people out of packages, here made ones of the same kind."""
+"""benchmarks/negatives.py: what is no person, out of packages, here made ones of the same kind."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tarfile
 from pathlib import Path
 from types import ModuleType
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -61,6 +62,7 @@ def packages(negatives: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     photos = _package(folder, "photos-1.2_1_all.deb", {"usr/photos/Meadow.png": photo})
     listed = tmp_path / "list.toml"
     listed.write_text(
+        f'[persons]\nsources = ["made"]\n'
         f'[scenes]\npackage = "scenes_1_all.deb"\nsha256 = "{scenes}"\nfolder = "usr/places"\n'
         f'files = ["Nature/lake.png"]\n[things]\npackage = "things_1_all.deb"\nsha256 = "{things}"\n'
         f'folder = "usr/stamps"\nfiles = {_THINGS}\n[[photos]]\npackage = "photos-1.2_1_all.deb"\n'
@@ -80,9 +82,9 @@ def test_each_scene_and_each_thing_before_one_is_a_picture_without_people(
     for index in (0, len(before) - 1):
         np.testing.assert_array_equal(after[index].image, before[index].image)
         np.testing.assert_array_equal(after[index].mask, before[index].mask)
-    *made, photo = (after[index] for index in range(len(before), len(after)))
+    *made, photo = (after[i] for i in range(len(before), len(after)) if after.rows[i].source != "persons-before-scenes")
     assert [one.id for one in made] == ["scene-nature-lake", *(f"thing-animals-{name[8:-4]}" for name in _THINGS)]
-    assert {(row.source, row.split) for row in after.rows[len(before) : -1]} == {("stamps-negative", "train")}
+    assert {row.split for row in after.rows if row.source == "stamps-negative"} == {"train"}
     assert after.rows[-1] == ManifestRow("photo-photos-1.2-meadow", "photos-negative", "val")
     assert photo.image.shape == (427, 640, 3)  # the longer side is shrunk to 640
     assert not photo.mask.any()
@@ -93,6 +95,60 @@ def test_each_scene_and_each_thing_before_one_is_a_picture_without_people(
     assert all(0.45**2 * 0.75**2 * 0.9 < part <= 1 for part in red[1:])
     assert len(set(red[1:])) == len(_THINGS)
     assert not list(tmp_path.rglob("outside*"))
+
+
+def test_every_third_person_stands_before_a_scene(
+    negatives: ModuleType, packages: Path, made_persons: Path, tmp_path: Path
+) -> None:
+    negatives.main([str(made_persons), str(packages), str(tmp_path / "with")])
+    data = ManifestDataset(tmp_path / "with")
+    found = [data[index] for index, row in enumerate(data.rows) if row.source == "persons-before-scenes"]
+    assert {row.split for row in data.rows if row.source == "persons-before-scenes"} == {"train"}
+    learned = ManifestDataset(made_persons, split="train")
+    cut_out = [index for index in range(0, len(learned), 3) if learned[index].mask.any()]
+    assert [one.id for one in found] == [f"person-{learned.rows[index].id}" for index in cut_out]
+    assert len(found) >= 10
+    shares = []
+    for one, index in zip(found, cut_out, strict=True):
+        assert one.image.shape == (90, 120, 3)
+        person = one.mask > 127
+        assert 0.002 < person.mean() <= 1
+        shares.append(person.mean())
+        behind = one.image[cv2.dilate(one.mask, np.ones((33, 33))) == 0]  # JPEG's blocks of 16 are left out
+        assert np.abs(behind - np.array(_BLUE)).max(initial=0) < 12
+        # Its colours are those of the photo that it was cut out of, so the mask is where the person is.
+        inside = cv2.erode(one.mask, np.ones((9, 9))) > 127
+        if inside.sum() > 50:
+            own = learned[index].image[cv2.erode(learned[index].mask, np.ones((9, 9))) > 127]
+            assert np.abs(one.image[inside].mean(0) - own.mean(0)).max() < 45
+        if (learned[index].mask[-1] > 127).any():
+            assert person[-1].any(), one.id
+    assert min(shares) < 0.1
+    assert max(shares) > 0.4
+
+
+def test_a_person_whose_mask_is_doubted_or_empty_is_not_cut_out(
+    negatives: ModuleType, packages: Path, made_persons: Path, tmp_path: Path
+) -> None:
+    data = shutil.copytree(made_persons, tmp_path / "data")
+    (data / "doubts").mkdir()
+    with Image.open(data / "masks" / "0.png") as mask:
+        Image.new("L", mask.size, 255).save(data / "doubts" / "0.png")
+        Image.new("L", mask.size).save(data / "masks" / "3.png")  # the photos 0, 3, 7... are cut out
+    negatives.main([str(data), str(packages), str(tmp_path / "with")])
+    ids = {row.id for row in ManifestDataset(tmp_path / "with").rows if row.source == "persons-before-scenes"}
+    assert "person-7" in ids
+    assert not {"person-0", "person-3"} & ids
+
+
+def test_a_source_that_is_not_named_is_not_cut_out(
+    negatives: ModuleType, packages: Path, made_persons: Path, tmp_path: Path
+) -> None:
+    listed = negatives.LIST.read_text()
+    negatives.LIST.write_text(listed.replace('["made"]', '["other"]'))
+    negatives.main([str(made_persons), str(packages), str(tmp_path / "with")])
+    sources = {row.source for row in ManifestDataset(tmp_path / "with").rows}
+    assert sources == {"made", "stamps-negative", "photos-negative"}
 
 
 def test_the_same_packages_give_the_same_files(
@@ -136,7 +192,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(
     assert not out.exists()
     negatives.main([str(made_persons), str(packages), str(out)])
     assert "exists already" in refused(made_persons, packages, out)
-    assert "photos-negative already" in refused(out, packages, tmp_path / "again")
+    assert "persons-before-scenes already" in refused(out, packages, tmp_path / "again")
     with (packages / "things_1_all.deb").open("ab") as file:
         file.write(b" ")
     assert "things_1_all.deb is not the package that list.toml names" in refused(made_persons, packages, tmp_path / "b")
@@ -144,14 +200,13 @@ def test_what_cannot_be_used_is_refused_in_one_line(
 
 
 def test_the_list_takes_no_picture_twice(negatives: ModuleType) -> None:
-    """45 scenes, 207 things and 47 photos, as docs/training.md says; the first two are what is learned from late."""
+    """45 scenes, 207 things and 47 photos, as docs/training.md says; the first two are learned from late."""
     scenes, things, *photos = negatives.packages()
     assert len(scenes.files) + len(things.files) == 252
     assert sum(len(package.files) for package in photos) == 47
-    learned = load_recipe(BENCHMARKS / "finished.toml")
-    assert learned.data[negatives.LEARNED]["train"].photos == 252
-    assert learned.early_repeats == load_recipe("portrait-fast").repeats
-    assert learned.repeats == learned.early_repeats | {negatives.LEARNED: 1}
+    recipe = load_recipe("portrait-fast")
+    assert recipe.data[negatives.LEARNED]["train"].photos == 252
+    assert {name for name, source in recipe.sources.items() if source.late} == {negatives.LEARNED, negatives.BESIDE}
     for package in (scenes, things, *photos):
         assert len(set(package.files)) == len(package.files)
         assert len(package.sha256) == 64

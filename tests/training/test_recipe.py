@@ -231,7 +231,10 @@ def test_the_shipped_recipes() -> None:
     portrait, fast, opened = (load_recipe(name) for name in ("portrait", "portrait-fast", "portrait-open"))
     assert fast.model.network == replace(portrait.model.network, last_bottleneck=False)
     assert (fast.model.height, fast.model.width) < (portrait.model.height, portrait.model.width)
-    assert fast.sources == portrait.sources
+    late = {name for name, source in fast.sources.items() if source.late}
+    assert late == {"stamps-negative", "persons-before-scenes"}
+    assert {name: source for name, source in fast.sources.items() if name not in late} == portrait.sources
+    assert fast.early_repeats == portrait.repeats
     used = [source for source in opened.sources.values() if source.repeat]
     assert used
     assert all(source.open for source in used)
