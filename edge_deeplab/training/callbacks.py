@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
@@ -44,6 +45,52 @@ class BestModel(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._best = state_dict["best"]
+
+
+class AveragingWithStart(WeightAveraging):
+    """Lightning's moving average of the weights, mixed with those that the run began with wherever it is looked at.
+
+    The average itself goes on without them. They are kept in what a run resumes from.
+
+    Args:
+        start_share: of the weights that the run began with, BatchNorm's statistics included, in (0, 1).
+        avg_fn: as for ``WeightAveraging``.
+    """
+
+    def __init__(self, start_share: float, avg_fn: Callable[[Tensor, Tensor, Tensor | int], Tensor]) -> None:
+        super().__init__(avg_fn=avg_fn)
+        self._share = start_share
+        self._start: dict[str, Tensor] = {}
+        self._average: dict[str, Tensor] = {}
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        super().setup(trainer, pl_module, stage)
+        self._start = {name: value.clone() for name, value in _weights(pl_module).items()}
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_validation_epoch_start(trainer, pl_module)
+        seen = _weights(pl_module)
+        self._average = {name: value.clone() for name, value in seen.items()}
+        for name, value in seen.items():
+            value.lerp_(self._start[name].to(value.device), self._share)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for name, value in _weights(pl_module).items():
+            value.copy_(self._average[name])
+        super().on_validation_epoch_end(trainer, pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "start": self._start}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self._start = state_dict["start"]
+
+
+def _weights(module: LightningModule) -> dict[str, Tensor]:
+    """What a mean can be taken of: no counters."""
+    state = module.get_submodule("network").state_dict()
+    return {name: value for name, value in state.items() if value.is_floating_point()}
 
 
 class Curves(Callback):

@@ -63,6 +63,9 @@ class TrainingConfig:
         freeze_batchnorm_epochs: epochs at the end in which BatchNorm keeps its statistics.
         clip: largest norm of the gradient; longer ones are shortened to it.
         ema_decay: of the moving average of the weights, which is what is evaluated and saved.
+        start_share: share of the weights that the run began with in those that are evaluated and saved; the rest is
+            the moving average. For a run from a trained network: what it learns, without all that it forgets
+            (Wortsman et al. 2022, arXiv 2109.01903, section 3).
         dice_weight: weight of the Dice term.
         boundary_weight: extra weight of pixels on the outline.
         distillation: share of the loss that is against a teacher's probabilities; the rest is against the masks. 0:
@@ -88,6 +91,7 @@ class TrainingConfig:
     freeze_batchnorm_epochs: int = 1
     clip: float = 5.0
     ema_decay: float = 0.998
+    start_share: float = 0.0
     dice_weight: float = 0.5
     boundary_weight: float = 2.0
     distillation: float = 0.0
@@ -105,6 +109,8 @@ class TrainingConfig:
             raise SpecError(f"epoch_steps is {self.epoch_steps}: give 0 for all of the data, or more")
         if not 0 <= self.ema_decay < 1:
             raise SpecError(f"ema_decay is {self.ema_decay}: it lies in [0, 1)")
+        if not 0 <= self.start_share < 1:
+            raise SpecError(f"start_share is {self.start_share}: it is a share of the weights, in [0, 1)")
         if not 0 <= self.distillation <= 1:
             raise SpecError(f"distillation is {self.distillation}: it is a share, in [0, 1]")
         if min(self.freeze_epochs, self.thaw_epochs) < 0:

@@ -57,6 +57,8 @@ class QuantizationAwareConfig:
             raise SpecError(f"distillation is {self.distillation}: it is a share, in [0, 1]")
         if self.training.distillation:
             raise SpecError("a fine-tune's share of distillation is its own setting, not its training's: move it there")
+        if self.training.start_share:
+            raise SpecError("a fine-tune's ranges belong to the weights that it ends with: leave out start_share")
 
 
 def train_quantized(

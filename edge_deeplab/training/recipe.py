@@ -181,6 +181,11 @@ class Recipe:
                 "give both or neither"
             )
         model = changed(ModelSpec(), subtable(table, "model", where), f"{where}: model")
+        if training.start_share:
+            raise SpecError(
+                f"{where}: training.start_share is {training.start_share}, and the first run may begin with layers "
+                "that are not trained: move it to settling or finishing"
+            )
         runs = [training]
         for name in ("settling", "finishing"):
             if name not in table:

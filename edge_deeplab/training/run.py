@@ -35,7 +35,7 @@ from edge_deeplab.files import make_folder, write_json
 from edge_deeplab.models.deeplab import DeepLab
 from edge_deeplab.models.loading import save_state
 from edge_deeplab.spec import ModelSpec
-from edge_deeplab.training.callbacks import BestModel, Curves, MaskPictures
+from edge_deeplab.training.callbacks import AveragingWithStart, BestModel, Curves, MaskPictures
 from edge_deeplab.training.config import TrainingConfig
 from edge_deeplab.training.failures import named_failures
 from edge_deeplab.training.losses import class_loss, person_loss
@@ -277,12 +277,13 @@ def _callbacks(
     count = min(_PICTURES, len(evaluation))
     chosen = [evaluation[index * len(evaluation) // count] for index in range(count)]
     pictures = MaskPictures(torch.stack([image for image, _ in chosen]), torch.stack([mask for _, mask in chosen]))
+    average = partial(_moving_average, decay=config.ema_decay)
     # The order matters: the first two look at the averaged weights, which WeightAveraging puts back at the end.
     return [
         BestModel(save),
         pictures,
         Curves(out),
-        WeightAveraging(avg_fn=partial(_moving_average, decay=config.ema_decay)),
+        AveragingWithStart(config.start_share, average) if config.start_share else WeightAveraging(avg_fn=average),
         ModelCheckpoint(out, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False),
         LearningRateMonitor("step"),
         RichProgressBar(),

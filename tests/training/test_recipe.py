@@ -20,7 +20,7 @@ _FIRST = 'name = "mine"\nsummary = "a test"\n'
 _SMALLEST = _FIRST + "[sources.made]\n"
 # They came after the shipped recipes were run: written out, they would change those recipes' hashes.
 _LATER_SETTINGS = {
-    "thaw_epochs",
+    *("thaw_epochs", "start_share"),
     *("padding", "head_rectifier", "multi_grid", "aspp_fusion", "aspp_hidden", "aspp_refine", "input_scales"),
     "last_bottleneck",
 }
@@ -151,6 +151,12 @@ def test_a_source_may_come_late(written: Path) -> None:
         (_SMALLEST + "[settling.augmentation]\nturn = 2\n", r"mine\.toml: settling.* turn is 2"),
         (_SMALLEST.replace("[sources", "settling = 3\n[sources"), r"mine\.toml\.settling is 3: it must be a table"),
         (_SMALLEST + "[training]\nema_decay = 1.5\n", r"mine\.toml: training: ema_decay is 1\.5"),
+        (_SMALLEST + "[training]\nstart_share = 0.5\n", r"start_share is 0\.5, .*: move it to settling or finishing"),
+        (_SMALLEST + "[settling]\nstart_share = 1.0\n", r"mine\.toml: settling: start_share is 1\.0: .* in \[0, 1\)"),
+        (
+            _SMALLEST + "[quantization_aware.training]\nstart_share = 0.5\n",
+            r"quantization_aware: .* leave out start_share",
+        ),
         (_SMALLEST + "[model.network]\noutput_stride = 7\n", r"model\.network: output stride 7 does not exist"),
         (_SMALLEST + "repeat = -1\n", r"sources\.made: repeat is -1"),
         (_SMALLEST + "[data.made.train]\nphoto = 3\n", r"data\.made\.train has the unknown key 'photo'"),

@@ -23,6 +23,7 @@ from edge_deeplab.errors import CheckpointError, DatasetError, OutputError
 from edge_deeplab.models.deeplab import DeepLab, build_network
 from edge_deeplab.spec import ModelSpec, NetworkSpec
 from edge_deeplab.training.config import OptimizerKind, TrainingConfig
+from edge_deeplab.training.fine_tuning import network_for
 from edge_deeplab.training.run import RESUME, train
 from edge_deeplab.training.sampling import EpochSampler
 
@@ -129,6 +130,37 @@ def test_the_same_seed_gives_the_same_run(straight: Path, tmp_path: Path) -> Non
     _run(tmp_path / "other", replace(_CONFIG, seed=2))
     with pytest.raises(AssertionError):
         _assert_same(straight, tmp_path / "other")
+
+
+def test_a_share_of_the_start_is_in_what_is_evaluated_and_saved_and_not_in_what_is_trained(tmp_path: Path) -> None:
+    """Also of a run that was resumed by a process whose network begins as another one."""
+    parent = _run(tmp_path / "parent", replace(_CONFIG, epochs=10, learning_rate=5e-3, backbone_rate=1.0))
+
+    def go_on(name: str, share: float, **settings: object) -> Path:
+        network = _network() if "resume" in settings else network_for(parent, ("person",))[0]
+        config = replace(_CONFIG, epochs=2, start_share=share, learning_rate=3e-3, backbone_rate=1.0)
+        places = (Discs(16), Discs(4), tmp_path / name)
+        return train(network, _SPEC, *places, config, accelerator="cpu", **settings)  # type: ignore[arg-type]
+
+    plain, mixed = go_on("plain", 0.0), go_on("mixed", 0.25)
+    go_on("stopped", 0.25, stop_after=1)
+    resumed = go_on("stopped", 0.25, resume=True)
+    for one in (mixed, resumed):
+        _assert_same(plain.parent, one.parent)
+        assert load_checkpoint(one).notes["epoch"] == 2  # or the average that is looked at below would be another's
+    assert load_checkpoint(mixed).sha256 == load_checkpoint(resumed).sha256
+    average = torch.load(plain.parent / RESUME, weights_only=True)["state_dict"]
+    for name, start in network_for(parent, ("person",))[0].state_dict().items():
+        if start.is_floating_point():
+            wanted = 0.25 * start + 0.75 * average[f"network.{name}"]
+            saved = load_checkpoint(mixed).weights[name]
+            np.testing.assert_allclose(saved, wanted.numpy(), rtol=1e-5, atol=1e-6, err_msg=name)
+    # What was noted is the score of what was saved: of the network that is evaluated without a further step.
+    again = replace(_CONFIG, epochs=1, learning_rate=1e-30, ema_decay=0.0, freeze_batchnorm_epochs=1)
+    network, _ = network_for(mixed, ("person",))
+    once = train(network, _SPEC, Discs(16), Discs(4), tmp_path / "again", again, accelerator="cpu")
+    assert load_checkpoint(once).notes["val_iou"] == pytest.approx(load_checkpoint(mixed).notes["val_iou"], abs=1e-4)
+    assert load_checkpoint(plain).notes["val_iou"] != pytest.approx(load_checkpoint(mixed).notes["val_iou"], abs=1e-4)
 
 
 def test_each_epoch_has_an_order_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
