@@ -72,6 +72,16 @@ def packages(negatives: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     return folder
 
 
+@pytest.fixture
+def doubted(made_persons: Path, tmp_path: Path) -> Path:
+    """The made persons, and doubts about all of the first one's mask."""
+    data = shutil.copytree(made_persons, tmp_path / "data")
+    (data / "doubts").mkdir()
+    with Image.open(data / "masks" / "0.png") as mask:
+        Image.new("L", mask.size, 255).save(data / "doubts" / "0.png")
+    return data
+
+
 def test_each_scene_and_each_thing_before_one_is_a_picture_without_people(
     negatives: ModuleType, packages: Path, made_persons: Path, tmp_path: Path
 ) -> None:
@@ -128,14 +138,11 @@ def test_every_third_person_stands_before_a_scene(
 
 
 def test_a_person_whose_mask_is_doubted_or_empty_is_not_cut_out(
-    negatives: ModuleType, packages: Path, made_persons: Path, tmp_path: Path
+    negatives: ModuleType, packages: Path, doubted: Path, tmp_path: Path
 ) -> None:
-    data = shutil.copytree(made_persons, tmp_path / "data")
-    (data / "doubts").mkdir()
-    with Image.open(data / "masks" / "0.png") as mask:
-        Image.new("L", mask.size, 255).save(data / "doubts" / "0.png")
-        Image.new("L", mask.size).save(data / "masks" / "3.png")  # the photos 0, 3, 7... are cut out
-    negatives.main([str(data), str(packages), str(tmp_path / "with")])
+    with Image.open(doubted / "masks" / "3.png") as mask:
+        Image.new("L", mask.size).save(doubted / "masks" / "3.png")  # the photos 0, 3, 7... are cut out
+    negatives.main([str(doubted), str(packages), str(tmp_path / "with")])
     ids = {row.id for row in ManifestDataset(tmp_path / "with").rows if row.source == "persons-before-scenes"}
     assert "person-7" in ids
     assert not {"person-0", "person-3"} & ids
@@ -162,14 +169,8 @@ def test_the_same_packages_give_the_same_files(
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
 
 
-def test_doubts_about_masks_come_along(
-    negatives: ModuleType, packages: Path, made_persons: Path, tmp_path: Path
-) -> None:
-    data = shutil.copytree(made_persons, tmp_path / "data")
-    (data / "doubts").mkdir()
-    with Image.open(data / "masks" / "0.png") as mask:
-        Image.new("L", mask.size, 255).save(data / "doubts" / "0.png")
-    negatives.main([str(data), str(packages), str(tmp_path / "with")])
+def test_doubts_about_masks_come_along(negatives: ModuleType, packages: Path, doubted: Path, tmp_path: Path) -> None:
+    negatives.main([str(doubted), str(packages), str(tmp_path / "with")])
     found = ManifestDataset(tmp_path / "with")
     assert found[0].ignored is not None
     assert found[0].ignored.all()

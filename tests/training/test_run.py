@@ -136,11 +136,13 @@ def test_a_share_of_the_start_is_in_what_is_evaluated_and_saved_and_not_in_what_
     """Also of a run that was resumed by a process whose network begins as another one."""
     parent = _run(tmp_path / "parent", replace(_CONFIG, epochs=10, learning_rate=5e-3, backbone_rate=1.0))
 
-    def go_on(name: str, share: float, **settings: object) -> Path:
-        network = _network() if "resume" in settings else network_for(parent, ("person",))[0]
+    def go_on(name: str, share: float, *, stop_after: int | None = None, resume: bool = False) -> Path:
+        network = _network() if resume else network_for(parent, ("person",))[0]
         config = replace(_CONFIG, epochs=2, start_share=share, learning_rate=3e-3, backbone_rate=1.0)
-        places = (Discs(16), Discs(4), tmp_path / name)
-        return train(network, _SPEC, *places, config, accelerator="cpu", **settings)  # type: ignore[arg-type]
+        out = tmp_path / name
+        return train(
+            network, _SPEC, Discs(16), Discs(4), out, config, accelerator="cpu", stop_after=stop_after, resume=resume
+        )
 
     plain, mixed = go_on("plain", 0.0), go_on("mixed", 0.25)
     go_on("stopped", 0.25, stop_after=1)
